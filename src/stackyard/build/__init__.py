@@ -1,0 +1,1 @@
+"""Images: catalogue -> recipe (pure) -> base and bake (effects) -> report."""

@@ -1,0 +1,71 @@
+"""Images as the engine knows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stackyard.build.identity import LABEL_IDENTITY
+from stackyard.effects.process import Result, docker, run
+from stackyard.errors import InputError, TimedOutError
+
+PATIENCE = 30
+"""Seconds that the engine has for an answer."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An image of the engine. ``size`` is in bytes; ``layers`` are the hashes of its layers from below."""
+
+    reference: str
+    identifier: str
+    created: str
+    size: int
+    layers: tuple[str, ...]
+    labels: dict[str, str]
+
+
+def inspect(references: Sequence[str]) -> dict[str, Found]:
+    """Those of the images that the engine has, by name; one question."""
+    if not references:
+        return {}
+    asked = _asked(references)
+    try:
+        answer: list[dict[str, Any]] = json.loads(asked.stdout)
+    except ValueError:
+        answer = []
+    if not answer and "No such image" not in asked.stderr:
+        from stackyard.effects import preflight  # noqa: PLC0415 - only to say what is wrong
+
+        preflight.engine()
+        raise InputError(f"the engine does not tell its images: {asked.stderr.strip()}", "see its log")
+    return {name: _found(name, data) for data in answer for name in data.get("RepoTags") or () if name in references}
+
+
+def _asked(references: Sequence[str]) -> Result:
+    """What the engine answers. Raises InputError when it does not, in time."""
+    try:
+        return run([docker(), "image", "inspect", *references], check=False, timeout=PATIENCE)
+    except TimedOutError:
+        from stackyard.effects import preflight  # noqa: PLC0415 - only to say what is wrong
+
+        preflight.engine()
+        raise
+
+
+def forget_replaced() -> None:
+    """Remove images of ours that have lost their name to newer ones, unless a container uses them."""
+    run([docker(), "image", "prune", "--force", "--filter", f"label={LABEL_IDENTITY}"], check=False)
+
+
+def _found(name: str, data: dict[str, Any]) -> Found:
+    return Found(
+        reference=name,
+        identifier=data["Id"],
+        created=data["Created"],
+        size=int(data["Size"]),
+        layers=tuple((data.get("RootFS") or {}).get("Layers") or ()),
+        labels=(data.get("Config") or {}).get("Labels") or {},
+    )

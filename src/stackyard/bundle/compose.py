@@ -1,0 +1,161 @@
+"""Compose services: mappings in the terms of the compose specification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stackyard.plan.resolved import Mount, PlacedNode, ResolvedContainer, ResolvedSite
+
+Service = dict[str, Any]
+
+ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
+NODE_DIRECTORY = "node"
+NODE_SERVICE = "node"
+LABEL_SITE = "stackyard.site"
+LABEL_NODE = "stackyard.node"
+LABEL_CONTAINER = "stackyard.container"
+LABEL_ONCE = "stackyard.once"
+
+_LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+_HEALTHCHECK = {
+    "test": ["CMD", ENTRYPOINT, "health"],
+    "interval": "30s",
+    "timeout": "20s",
+    "retries": 3,
+    "start_period": "300s",
+}
+
+
+def project(site: ResolvedSite, node: str, directory: str) -> str:
+    """Name of the compose project."""
+    return f"{site.name}-{node}-{directory}"
+
+
+def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
+    """The container that is a virtual node: it owns the network namespace and publishes the ports."""
+    return {
+        "image": site.node_image,
+        "container_name": site.node_container(node.name),
+        "hostname": node.name,
+        "networks": {
+            "management": {_address_key(node.management.version): str(node.management)},
+            "tunnel": {_address_key(node.tunnel.version): str(node.tunnel)},
+        },
+        "extra_hosts": [f"{each.name}:{each.management}" for each in site.nodes],
+        **({"ports": _ports(site, node)} if node.published else {}),
+        **_confined(),
+        "read_only": True,
+        "tmpfs": ["/tmp:mode=1777", f"/run/stackyard:{_owned(site.node_user)}"],  # noqa: S108 - in the container
+        "restart": "unless-stopped",
+        "stop_grace_period": "5s",
+        "logging": _LOGGING,
+        "labels": _labels(site.name, node.name, NODE_SERVICE, once=False),
+    }
+
+
+def _address_key(version: int) -> str:
+    return f"ipv{version}_address"
+
+
+def _ports(site: ResolvedSite, node: PlacedNode) -> list[dict[str, Any]]:
+    return [
+        {
+            "target": port.port,
+            "published": str(port.host_port),
+            "host_ip": str(site.site.publish.address),
+            "protocol": "tcp",
+            "mode": "host",
+        }
+        for port in sorted(node.published, key=lambda port: port.port)
+    ]
+
+
+def _confined(*capabilities: str, system_paths: bool = False) -> Service:
+    """No privileges but those named."""
+    options = ["no-new-privileges:true", *(["systempaths=unconfined"] if system_paths else [])]
+    added = {"cap_add": sorted(capabilities)} if capabilities else {}
+    return {"cap_drop": ["ALL"], **added, "security_opt": options}
+
+
+def _owned(user: int) -> str:
+    return f"uid={user},gid={user},mode=0755"
+
+
+def _labels(site: str, node: str, container: str, *, once: bool) -> dict[str, str]:
+    labels = {LABEL_SITE: site, LABEL_NODE: node, LABEL_CONTAINER: container}
+    return {**labels, **({LABEL_ONCE: "true"} if once else {})}
+
+
+def container_service(site: ResolvedSite, container: ResolvedContainer, own: dict[str, str]) -> Service:
+    """A container that joins its node. ``own`` are the variables that are not in common.env."""
+    definition = container.definition
+    node = site.node_container(container.node)
+    environment = {**own, **{f"{name}_FILE": f"/run/secrets/{name}" for name in container.secrets}}
+    service: Service = {
+        "image": container.image,
+        "container_name": container.full_name,
+        "network_mode": f"container:{node}",
+        **({"pid": f"container:{node}"} if definition.node_pid else {}),
+        **({"command": [_escaped(argument) for argument in definition.arguments]} if definition.arguments else {}),
+        "env_file": ["common.env"],
+        **({"environment": {name: _escaped(environment[name]) for name in sorted(environment)}} if environment else {}),
+        **({"secrets": _secrets(container)} if container.secrets else {}),
+        **_confined(*definition.capabilities, system_paths=definition.system_paths),
+        "read_only": definition.read_only,
+        "tmpfs": _tmpfs(container),
+        **({"volumes": [_mount(mount) for mount in container.mounts]} if container.mounts else {}),
+        **({"devices": [f"{device}:{device}" for device in container.devices]} if container.devices else {}),
+        **({"shm_size": definition.shared_memory} if definition.shared_memory else {}),
+        "restart": "on-failure" if definition.once else "unless-stopped",
+        "stop_grace_period": f"{definition.stop_seconds}s",
+        **({"healthcheck": _HEALTHCHECK} if container.health else {}),
+        "logging": _LOGGING,
+        "labels": _labels(site.name, container.node, container.name, once=definition.once),
+    }
+    return service
+
+
+def _escaped(text: str) -> str:
+    """Text that compose does not substitute variables in."""
+    return text.replace("$", "$$")
+
+
+def secret_name(container: ResolvedContainer, variable: str) -> str:
+    """Name of a secret within its compose file."""
+    return f"{container.name}.{variable}"
+
+
+def secret_path(container: ResolvedContainer, variable: str) -> str:
+    """Where a secret's file is, relative to the compose file."""
+    return f"secrets/{container.name}/{variable}"
+
+
+def _secrets(container: ResolvedContainer) -> list[dict[str, str]]:
+    names = sorted(container.secrets)
+    return [{"source": secret_name(container, name), "target": name} for name in names]
+
+
+def _tmpfs(container: ResolvedContainer) -> list[str]:
+    owned = _owned(container.user)
+    more = [path if ":" in path else f"{path}:{owned}" for path in container.definition.tmpfs]
+    return ["/tmp:mode=1777", f"/run/stackyard:{owned}", *more]  # noqa: S108 - in the container
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    read_only = {"read_only": True} if mount.read_only else {}
+    if mount.volume:
+        return {"type": "volume", "source": mount.volume, "target": mount.path, **read_only}
+    bind = {"bind": {"create_host_path": mount.create}}
+    return {"type": "bind", "source": mount.source, "target": mount.path, **read_only, **bind}
+
+
+def volumes(site: ResolvedSite, containers: list[ResolvedContainer]) -> dict[str, Any]:
+    """The named volumes of a directory's containers; containers of other directories may share them."""
+    found: dict[str, Any] = {}
+    for container in containers:
+        for mount in container.mounts:
+            if mount.volume:
+                name = f"{site.name}-{container.node}-{mount.volume}"
+                labels = {LABEL_SITE: site.name, LABEL_NODE: container.node}
+                found[mount.volume] = {"name": name, "labels": labels}
+    return dict(sorted(found.items()))

@@ -1,0 +1,280 @@
+"""What must hold between the files of a catalogue, beyond the form of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stackyard.catalogue.catalogue import CONCATENATED, Catalogue
+from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
+from stackyard.catalogue.yamlsource import Map, locate
+from stackyard.entrypoint.expressions import is_expression
+from stackyard.entrypoint.values import parse
+from stackyard.model.release import Structure
+from stackyard.model.service import Container, Image, Probe, Runtime, Service, Variable
+
+STANDARD = ("OS_", "PYTHON", "LC_")
+"""Beginnings of variables that any container may be given."""
+
+LOCKS = ("entrypoint", "common")
+"""Locks that every release has, because images share them as layers."""
+
+
+class _Place:
+    """A file's data, to note problems at paths of it."""
+
+    def __init__(self, data: Map, problems: Problems) -> None:
+        self.data = data
+        self.problems = problems
+
+    def add(self, loc: Loc, message: str, remedy: str) -> None:
+        """Note a problem at ``loc``."""
+        self.problems.add(locate(self.data, loc)[0], loc, message, remedy)
+
+    def at(self, loc: Loc) -> Any:
+        """Value at ``loc``, which exists."""
+        value: Any = self.data
+        for part in loc:
+            value = value[part]
+        return value
+
+
+def structure(data: Map, made: Structure, problems: Problems) -> None:
+    """A base has subs, a sub has none, and each name stands there once."""
+    below: dict[str, str] = {}
+    told: set[str] = set()
+    for base, subs in made.containers.items():
+        for index, sub in enumerate(subs or ()):
+            loc: Loc = ("containers", base, index)
+            mark = locate(data, loc)[0]
+            if sub in below:
+                problems.add(mark, loc, f"{sub} is a sub of {below[sub]} already", "list it once")
+            elif sub in made.containers and sub not in told:
+                again = _cycle(made, sub)
+                told |= set(again)  # told once, not again from each of its members
+                problem = f"a cycle: {' -> '.join(again)}" if again else f"{sub} is listed as a base too"
+                remedy = f"list {sub} once, as a base or as a sub of {base}" if sub != base else "leave it out here"
+                problems.add(mark, loc, problem, remedy)
+            below.setdefault(sub, base)
+
+
+def _cycle(made: Structure, start: str) -> list[str]:
+    """The way from ``start`` back to itself, or nothing."""
+    ways = [[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for sub in made.containers.get(way[-1]) or ():
+            if sub == start:
+                return [*way, sub]
+            if sub not in seen:
+                seen.add(sub)
+                ways.append([*way, sub])
+    return []
+
+
+def against_structure(data: Map, images: Mapping[str, tuple[Service, Image]], problems: Problems) -> None:
+    """The structure names images that exist, each below the base that its service gives it."""
+    here = _Place(data, problems)
+    for base, subs in data["containers"].items():
+        _placed(here, ("containers", base), base, None, images)
+        for index, sub in enumerate(subs or ()):
+            _placed(here, ("containers", base, index), sub, base, images)
+
+
+def _placed(here: _Place, loc: Loc, name: str, base: str | None, images: Mapping[str, tuple[Service, Image]]) -> None:
+    """One name of the structure."""
+    if name not in images:
+        here.add(loc, f"no service has an image `{name}`", suggest(name, images, "images"))
+        return
+    wanted = images[name][1].base
+    if wanted and wanted != base:
+        where = f"below {base}" if base else "without its base"
+        here.add(loc, f"{name} is a sub of {wanted} and stands {where}", f"list it below `{wanted}:`")
+    elif base and not wanted:
+        remedy = f"give it a line of its own, or write `base: {base}` in its service.yaml"
+        here.add(loc, f"{name} is not a sub of {base}", remedy)
+
+
+def locks(catalogue: Catalogue, structure_data: Map, services: Mapping[str, Map], problems: Problems) -> None:
+    """The release has a lock for every image that wants one."""
+    for name in LOCKS:
+        _lock(catalogue, name, _Place(structure_data, problems), ("containers",))
+    for name, (service_, image) in catalogue.images.items():
+        if image.python:
+            _lock(catalogue, image.python, _Place(services[service_.service], problems), ("images", name, "python"))
+
+
+def _lock(catalogue: Catalogue, name: str, here: _Place, loc: Loc) -> None:
+    file = catalogue.release_folder / "python" / f"{name}.txt"
+    if not file.is_file():
+        message = f"release {catalogue.release} has no lock file {shown(file)}"
+        here.add(loc, message, f"make it: tools/lock {catalogue.release}")
+
+
+def names(data: Map, made: Service, folder: str, problems: Problems) -> None:
+    """A service is called as its folder is; a sub's base is an image of the same service, and no sub itself."""
+    here = _Place(data, problems)
+    if made.service != folder:
+        here.add(("service",), f"its folder is called {folder}", f"write `service: {folder}`")
+    for name, image in made.images.items():
+        loc: Loc = ("images", name, "base")
+        if image.base is None:
+            continue
+        if image.base not in made.images:
+            remedy = suggest(image.base, made.images, "images")
+            here.add(loc, f"there is no image `{image.base}` in this service", remedy)
+        elif made.images[image.base].base is not None:
+            here.add(loc, f"{image.base} is a sub itself", "name the base of both")
+
+
+def containers_once(services: Mapping[str, Map], problems: Problems) -> None:
+    """No two services have a container of the same name."""
+    seen: dict[str, str] = {}
+    for name, data in services.items():
+        for container in data.get("containers") or ():
+            if container in seen:
+                message = f"service {seen[container]} has a container of this name already"
+                _Place(data, problems).add(("containers", container), message, "choose another name")
+            seen.setdefault(container, name)
+
+
+def service(catalogue: Catalogue, data: Map, made: Service, problems: Problems, *, strict: bool) -> None:
+    """One service: its images, its containers and what they refer to."""
+    here = _Place(data, problems)
+    _runtime(catalogue, here, made, made, ())
+    for name, image in made.images.items():
+        _runtime(catalogue, here, made, image, ("images", name))
+        if name in catalogue.images:
+            _expressions(here, made, name, catalogue.effective(name))
+    for name, container in made.containers.items():
+        _container(catalogue, here, container, ("containers", name), strict=strict)
+
+
+def _runtime(catalogue: Catalogue, here: _Place, made: Service, level: Runtime, loc: Loc) -> None:
+    """Files that are there, variables and probes that make sense."""
+    folders = catalogue.folders[made.service]
+    for target, template in level.templates.items():
+        if not _file(template.source, (*folders, catalogue.fragment_templates)):
+            _missing(here, (*loc, "templates", target), template.source, folders)
+    for target, source in level.files.items():
+        if not _file(source, folders):
+            _missing(here, (*loc, "files", target), source, folders)
+    for name, variable in level.contract.items():
+        for message, remedy in _variable(variable):
+            here.add((*loc, "contract", name), message, remedy)
+    for where, probe in _probes(level):
+        for message, remedy in _probe(probe):
+            here.add((*loc, *where), message, remedy)
+
+
+def _expressions(here: _Place, made: Service, name: str, effective: Runtime) -> None:
+    """What an image evaluates refers to variables of its contract."""
+    levels: list[tuple[Loc, Runtime]] = [((), made), (("images", name), made.images[name])]
+    for key in ("command", "prepare", "afterwards", "needs", "health", "bootstrap"):
+        given = [at for at, level in levels if key in level.model_fields_set]
+        for at in given if key in CONCATENATED else given[-1:]:
+            for loc, word in _unknown((*at, key), here.at((*at, key)), effective):
+                remedy = near(word, effective.contract) or "add it to the contract"
+                here.add(loc, f"`{word}` is not in the contract of {name}", remedy)
+
+
+_EXPRESSION = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9_]+\b")
+
+
+def _unknown(at: Loc, value: Any, effective: Runtime) -> Iterator[tuple[Loc, str]]:
+    """Variables that the strings in a value refer to and the contract does not have, with where they are."""
+    if isinstance(value, str):
+        for body in _EXPRESSION.findall(value):
+            words = _VARIABLE.findall(_QUOTED.sub("", body))
+            yield from ((at, word) for word in words if word not in effective.contract)
+    elif isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _unknown((*at, key), item, effective)
+
+
+def _file(source: str, folders: tuple[Path, ...]) -> bool:
+    return any((folder / source).is_file() for folder in folders)
+
+
+def _missing(here: _Place, loc: Loc, source: str, folders: tuple[Path, ...]) -> None:
+    there = sorted(path.name for folder in folders for path in folder.iterdir() if path.name != "service.yaml")
+    here.add(loc, f"there is no file `{source}`", suggest(source, there, "the folder has"))
+
+
+def _variable(variable: Variable) -> Iterator[tuple[str, str]]:
+    """What is wrong with a variable of a contract."""
+    if (variable.type == "enum") != bool(variable.values):
+        yield "`type: enum` and `values:` go together", "give both or neither"
+    if variable.required and variable.default is not None and "{{" not in str(variable.default):
+        yield "is required and has a default", "leave one of them out"
+    if variable.secret and variable.type != "secret":
+        yield "is filled from a secret and is none", "write `type: secret`"
+    if variable.site is not None and variable.secret:
+        yield "has both `site:` and `secret:`", "leave one of them out"
+    for key, value in (("default", variable.default), ("example", variable.example)):
+        text = str(value).lower() if isinstance(value, bool) else str(value or "")
+        if text and not is_expression(text) and (variable.values or variable.type != "enum"):
+            yield from _fits(key, text, variable)
+
+
+def _fits(key: str, text: str, variable: Variable) -> Iterator[tuple[str, str]]:
+    """Whether the variable's own type takes its default and its example."""
+    try:
+        parse(variable.type, text, variable.values)
+    except ValueError as error:
+        yield f"its {key} is refused by its type: {error}", f"change the {key} or the type"
+
+
+def _probes(level: Runtime) -> Iterator[tuple[Loc, Probe]]:
+    for index, need in enumerate(level.needs):
+        yield ("needs", index), need
+    if level.health:
+        yield ("health",), level.health
+
+
+def _probe(probe: Probe) -> Iterator[tuple[str, str]]:
+    """What is wrong with a probe."""
+    kinds = ("tcp", "http", "exec", "file", "connected", "bootstrapped")
+    given = [kind for kind in kinds if getattr(probe, kind) is not None]
+    if len(given) != 1:
+        yield f"asks {' and '.join(given) or 'nothing'}", f"give one of {', '.join(kinds)}"
+    if (probe.bootstrapped is None) != (probe.step is None):
+        yield "`bootstrapped:` and `step:` go together", "give both or neither"
+
+
+def _container(catalogue: Catalogue, here: _Place, made: Container, loc: Loc, *, strict: bool) -> None:
+    """A container of the service."""
+    if made.image not in catalogue.images:
+        if strict:
+            remedy = suggest(made.image, catalogue.images, "the structure has")
+            here.add((*loc, "image"), f"image `{made.image}` is not in the structure", remedy)
+        return
+    if _privileged(made) and not made.why:
+        here.add(loc, "has privileges and does not say why", "add `why:` with one sentence")
+    runtime = catalogue.effective(made.image)
+    for key, names in (("environment", tuple(made.environment)), ("private", made.private)):
+        for index, name in enumerate(names):
+            standard = name.startswith(STANDARD) and key == "environment"
+            if name not in runtime.contract and not standard:
+                part = name if key == "environment" else index
+                remedy = suggest(name, runtime.contract, "its contract has")
+                here.add((*loc, key, part), f"`{name}` is not in the contract of {made.image}", remedy)
+
+
+def _privileged(made: Container) -> bool:
+    return any(
+        (
+            made.capabilities,
+            made.devices,
+            made.optional_devices,
+            made.system_paths,
+            made.node_pid,
+            made.node_cgroup,
+            any(volume.host for volume in made.volumes),
+        )
+    )

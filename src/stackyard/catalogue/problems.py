@@ -1,0 +1,85 @@
+"""What is wrong with files that people write: collected, then told all at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from stackyard.errors import InputError
+
+Loc = tuple[str | int, ...]
+
+
+class Mark(NamedTuple):
+    """Where a value stands, and how it is written there if it is a scalar."""
+
+    file: Path
+    line: int
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to put right, with its remedy."""
+
+    mark: Mark
+    path: str
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """``file:line: path: message``; without what is not known."""
+        line = f":{self.mark.line}" if self.mark.line else ""
+        path = f" {self.path}:" if self.path else ""
+        return f"{shown(self.mark.file)}{line}:{path} {self.message}"
+
+
+@dataclass
+class Problems:
+    """A list of problems that ends in one InputError."""
+
+    found: list[Problem] = field(default_factory=list)
+
+    def add(self, mark: Mark, loc: Loc, message: str, remedy: str) -> None:
+        """Note a problem at ``mark``; the same one is noted once."""
+        problem = Problem(mark, dotted(loc), message, remedy)
+        if problem not in self.found:
+            self.found.append(problem)
+
+    def check(self) -> None:
+        """Raise InputError with all problems, if there are any."""
+        if len(self.found) == 1:
+            raise InputError(str(self.found[0]), self.found[0].remedy)
+        if self.found:
+            ordered = sorted(self.found, key=lambda problem: problem.mark[:2])
+            lines = (f"  {problem} ({problem.remedy})" for problem in ordered)
+            raise InputError("\n".join([f"{len(self.found)} problems", *lines]))
+
+
+def dotted(loc: Loc) -> str:
+    """Path as people write it: ``nodes.compute1.roles[0]``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return text.removeprefix(".")
+
+
+def shown(file: Path) -> str:
+    """File relative to the current directory when it is below it."""
+    try:
+        return str(file.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)
+
+
+def suggest(word: str, known: Iterable[str], what: str) -> str:
+    """Remedy for a name that is not known: the close one, else all of them."""
+    names = list(known)
+    return near(word, names) or f"{what}: {', '.join(names) or 'none'}"
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Remedy for a mistyped name; empty when nothing is close."""
+    close = difflib.get_close_matches(word, list(known), 1, 0.7)
+    return f"did you mean {close[0]}?" if close else ""

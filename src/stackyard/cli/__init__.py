@@ -1,0 +1,112 @@
+"""The command line: one file a verb; commands parse, call and show."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import errno
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from stackyard import __version__
+from stackyard.errors import StackyardError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+_ROOM = "make room there; the same command continues where it stopped"
+_PLACE = "run it as root (sudo), or name another place in STACKYARD_STATE"
+HOST = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EACCES: _PLACE,
+    errno.EPERM: _PLACE,
+    errno.EROFS: _PLACE,
+    errno.ENOTDIR: _PLACE,
+}
+"""What the host may refuse at any moment, with the remedy."""
+
+
+class Verbs(click.Group):
+    """Command NAME is ``command`` in NAME.py of this folder, imported when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names of the files; an underscore marks what is not a command."""
+        files = Path(__file__).parent.glob("*.py")
+        return sorted(file.stem.replace("_", "-") for file in files if not file.stem.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None when there is none of that name."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        module = importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments start with; a mistyped one is told the right name."""
+        close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+        if close and close != args[:1]:
+            raise click.UsageError(f"there is no command {args[0]}: did you mean {close[0]}?", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in ``--help``, from the docstrings alone: importing all commands takes long."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(name)) for name in self.list_commands(ctx)])
+
+
+def _summary(name: str) -> str:
+    """First line of the docstring of a command."""
+    source = (Path(__file__).parent / f"{name.replace('-', '_')}.py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "command")
+    text = next((ast.get_docstring(node) for node in functions), None) or ast.get_docstring(tree) or ""
+    return text.partition("\n")[0]
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="stackyard %(version)s")
+def stackyard() -> None:
+    """Build, configure and run OpenStack with OVN networking as Docker containers.
+
+    Exit codes: 0 done; 1 failed while doing; 2 bad input, nothing touched.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: every error that is meant for people ends here."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = stackyard.main(words, prog_name="stackyard", standalone_mode=False)
+    except StackyardError as error:
+        _tell(error.message, error.hint)
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except OSError as error:
+        if error.errno not in HOST:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _tell(f"{place}{error.strerror}", HOST[error.errno])
+        code = StackyardError.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _tell("interrupted", "the same command continues where it stopped")
+        code = INTERRUPTED
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(message: str, hint: str) -> None:
+    """An error on stderr, in colour where that is wanted."""
+    color = False if os.environ.get("NO_COLOR") else None
+    click.echo(click.style("error: ", fg="red") + message, err=True, color=color)
+    if hint:
+        click.echo(click.style("hint: ", fg="cyan") + hint, err=True, color=color)

@@ -1,0 +1,32 @@
+"""The site taken away."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from stackyard.catalogue import load_site, site_path
+from stackyard.cli import _options
+from stackyard.deploy.check import root
+from stackyard.deploy.down import down
+from stackyard.ui import reporter
+
+
+@click.command()
+@_options.site
+@_options.output
+@click.option("--volumes", is_flag=True, help="Remove data, secrets and state too.")
+def command(site: str, output: str, *, volumes: bool) -> None:
+    """Stop and remove the site's containers and networks; data and secrets are kept."""
+    root("down")
+    name = load_site(site_path(site)).site
+    with reporter(f"down {name}", output=output) as report:
+        changed = down(name, report, volumes=volumes)
+    if output == "json":
+        click.echo(json.dumps({"site": name, "changed": changed, "volumes": volumes}))
+    elif changed:
+        kept = "" if volumes else "; its data and secrets are kept (--volumes removes them)"
+        click.echo(f"site {name} is down{kept}")
+    else:
+        click.echo(f"nothing to do: there is no site {name} here")

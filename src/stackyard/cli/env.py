@@ -1,0 +1,43 @@
+"""Credentials of the site's administrator."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+import yaml
+
+from stackyard.cli import _options
+from stackyard.cli._site import opened
+from stackyard.deploy.state import SiteState
+from stackyard.deploy.up import desired
+from stackyard.errors import InputError
+
+_API = {"OS_IDENTITY_API_VERSION": "3", "OS_AUTH_TYPE": "password"}
+
+
+@click.command()
+@_options.site
+@click.option("--clouds-yaml", is_flag=True, help="Print a clouds.yaml instead, the cloud named as the site.")
+def command(site: str, *, clouds_yaml: bool) -> None:
+    """Print the administrator's credentials, for the shell: eval "$(stackyard env)"."""
+    model, catalogue, where = opened(site)
+    if not SiteState.of(model.site).secrets.exists():
+        raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
+    found = desired(model, catalogue, where).site.declarations.get("credentials", ())
+    if not found:
+        raise InputError(f"no service of the site {model.site} declares credentials", "")
+    click.echo(_clouds(model.site, found[0]) if clouds_yaml else _openrc(found[0]), nl=False)
+
+
+def _openrc(credentials: dict[str, Any]) -> str:
+    values = {f"OS_{name.upper()}": str(value) for name, value in credentials.items()} | _API
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
+
+
+def _clouds(name: str, credentials: dict[str, Any]) -> str:
+    region = credentials.get("region_name")
+    auth = {key: value for key, value in credentials.items() if key != "region_name"}
+    cloud = {"auth": auth, "identity_api_version": 3, **({"region_name": region} if region else {})}
+    return str(yaml.safe_dump({"clouds": {name: cloud}}, sort_keys=False))

@@ -1,0 +1,53 @@
+"""The site as it should be."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import click
+
+from stackyard.cli import _options
+from stackyard.cli._site import opened
+from stackyard.deploy.check import root
+from stackyard.deploy.up import DEADLINE, compared, plan_for, up
+from stackyard.plan.text import as_data, as_text
+
+SUMMARY = 10.0
+"""Seconds between two lines that tell what is waited for, where no terminal is."""
+
+
+@click.command()
+@click.argument("node", required=False)
+@_options.site
+@_options.output
+@click.option("--plan", "only_plan", is_flag=True, help="Print what would be done and why, and do nothing.")
+@click.option(
+    "--deadline", default=DEADLINE, show_default=True, metavar="SECONDS", help="How long to wait for readiness."
+)
+def command(node: str | None, site: str, output: str, deadline: int, *, only_plan: bool) -> None:
+    """Bring up the site, or one NODE, and wait until everything is ready.
+
+    What is right already is left alone. Interrupted at any point, the same command continues.
+    """
+    begun = time.monotonic()
+    if not only_plan:
+        root("up")
+    model, catalogue, where = opened(site)
+    if only_plan:
+        wanted, there = compared(model, catalogue, where)
+        plan = plan_for(wanted, there, node)
+        shown = (wanted.site, plan, wanted.secrets.made)
+        click.echo(json.dumps(as_data(*shown), indent=2) + "\n" if output == "json" else as_text(*shown), nl=False)
+        return
+    from stackyard.ui import reporter  # noqa: PLC0415 - rich takes long to import, and a plan needs none of it
+
+    with reporter(f"up {model.site}", output=output, every=SUMMARY) as report:
+        changed = up(model, catalogue, report, where, only=node, deadline=deadline)
+    took = time.monotonic() - begun
+    if output == "json":
+        click.echo(json.dumps({"site": model.site, "changed": changed, "seconds": round(took, 2)}))
+    elif changed:
+        click.echo(f"site {model.site} is ready after {took:.1f} s")
+    else:
+        click.echo(f"nothing to do: site {model.site} is as it should be, and ready ({took:.1f} s)")

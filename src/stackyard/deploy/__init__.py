@@ -1,0 +1,1 @@
+"""Bundles onto nodes: observe, walk the plan, wait until everything is ready."""

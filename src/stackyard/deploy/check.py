@@ -1,0 +1,105 @@
+"""What stands in the way of `up`, found before anything is touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address, ip_network
+
+from stackyard.catalogue import Catalogue
+from stackyard.deploy import engine
+from stackyard.effects import host
+from stackyard.errors import InputError
+from stackyard.plan.decide import Plan
+from stackyard.plan.problems import Problems, Where
+from stackyard.plan.resolved import PlacedNode, ResolvedSite
+
+SHOWN = 3
+"""Images that a message names, of those that are missing."""
+
+
+def root(verb: str) -> None:
+    """Whoever runs this may do what it does. Raises InputError."""
+    if os.geteuid() != 0:
+        raise InputError(
+            f"`stackyard {verb}` changes networks and files of this host: it needs root", "run it with sudo"
+        )
+
+
+def names(site: ResolvedSite, catalogue: Catalogue, where: Where) -> None:
+    """Host names in the site's settings resolve. Raises InputError."""
+    problems = Problems(where)
+    nodes = {node.name for node in site.nodes}
+    hosts = {
+        name
+        for image in catalogue.images
+        for name, variable in catalogue.effective(image).contract.items()
+        if variable.type == "host"
+    }
+    for name, value in site.site.settings.items():
+        if name in hosts and value not in nodes and not _is_address(value) and not host.resolves(value):
+            problems.add(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
+    problems.check()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def engine_allows(site: ResolvedSite, plan: Plan, where: Where) -> None:
+    """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
+    missing = plan.missing_images
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise InputError(
+            f"{len(missing)} of the site's images are not there: {', '.join(missing[:SHOWN])}{more}",
+            "make them: stackyard build, with the same --site",
+        )
+    problems = Problems(where)
+    made = {step.name for step in plan.of("create", "recreate", "start") if step.is_node}
+    nodes = [node for node in site.nodes if site.node_container(node.name) in made]
+    address = str(site.site.publish.address)
+    if nodes and not host.has_address(address):
+        remedy = "give an address of this host, 127.0.0.1, or 0.0.0.0 for all of them"
+        problems.add(("publish", "address"), f"this host has no address {address}", remedy)
+    for message in _ports(site, nodes):
+        problems.add(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
+    if any(step.verb == "create" for step in plan.networks):
+        for kind, message in _networks(site, plan):
+            problems.add(("networks", kind), message, "choose another network in the site")
+    problems.check()
+
+
+def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
+    """Ports that something else than the node itself has, by who has them."""
+    address = str(site.site.publish.address)
+    taken: dict[str, list[str]] = {}
+    for node in nodes:
+        for port in node.published:
+            if host.port_is_free(address, port.host_port):
+                continue
+            holders = engine.publishers(port.host_port)
+            if site.node_container(node.name) in holders:
+                continue
+            holder = f"the container {holders[0]}" if holders else host.port_holder(port.host_port)
+            taken.setdefault(holder, []).append(f"{port.host_port} ({port.container})")
+    for holder, ports in taken.items():
+        what, are = ("port", "is") if len(ports) == 1 else ("ports", "are")
+        who = f" by {holder}" if holder else ""
+        yield f"{what} {', '.join(ports)} of {address} {are} in use{who}"
+
+
+def _networks(site: ResolvedSite, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Networks that overlap with one that the engine has."""
+    others = engine.other_networks(site.name)
+    for step in plan.networks:
+        wanted = ip_network(step.subnet)
+        for name, subnets in others.items():
+            for subnet in map(ip_network, subnets):
+                if step.verb == "create" and subnet.version == wanted.version and wanted.overlaps(subnet):
+                    kind = step.name.removeprefix(f"{site.name}-")
+                    yield kind, f"{step.subnet} overlaps {subnet}, which the engine's network {name} has"

@@ -1,0 +1,73 @@
+"""The questions that tell whether a container is ready, asked from here or inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from stackyard.bundle.compose import ENTRYPOINT
+from stackyard.effects import host
+from stackyard.effects.process import docker, run
+from stackyard.errors import CommandError
+from stackyard.model.service import Probe
+from stackyard.plan.observed import Running
+from stackyard.plan.resolved import ResolvedContainer
+
+STEADY = 2.0
+"""Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
+PATIENCE = 30
+"""Seconds that a question inside a container may take."""
+
+
+def reachable(probe: Probe) -> bool:
+    """Whether the tool itself can ask: a connection to an address that is not the container's own loopback."""
+    name = urlsplit(probe.http or f"tcp://{probe.tcp}").hostname if probe.http or probe.tcp else None
+    if not name or name == "localhost":
+        return False
+    try:
+        return not ip_address(name).is_loopback
+    except ValueError:
+        return True
+
+
+def ask(probe: Probe) -> str:
+    """Ask from the host; empty when the answer is yes, else what was seen."""
+    if probe.http:
+        return host.answers(probe.http)
+    parts = urlsplit(f"tcp://{probe.tcp}")
+    return host.connects(parts.hostname or "", parts.port or 0)
+
+
+def ask_inside(name: str) -> str:
+    """Ask in the container; empty when the answer is yes, else what was seen."""
+    try:
+        result = run([docker(), "exec", name, ENTRYPOINT, "health"], check=False, timeout=PATIENCE)
+    except CommandError as error:
+        return error.message
+    lines = (result.stderr or result.stdout).strip().splitlines()
+    return "" if result.code == 0 else (lines[-1] if lines else f"health says no, code {result.code}")
+
+
+def all_ready(containers: Sequence[ResolvedContainer], found: Mapping[str, Running]) -> bool:
+    """Whether everything is as it should be now; the engine's own health checks answer where the tool cannot."""
+    with ThreadPoolExecutor(16) as pool:
+        return all(pool.map(lambda each: is_ready(each, found.get(each.full_name)), containers))
+
+
+def is_ready(container: ResolvedContainer, running: Running | None) -> bool:
+    """Whether one container is as it should be now."""
+    if running is None:
+        return False
+    if container.definition.once:
+        return running.status == "exited" and running.exit_code == 0
+    if not running.running:
+        return False
+    probe = container.health
+    if probe and reachable(probe):
+        return not ask(probe)
+    if (probe is None or running.restarts) and (datetime.now(UTC) - running.since).total_seconds() < STEADY:
+        return False
+    return probe is None or running.health == "healthy" or not ask_inside(container.full_name)

@@ -1,0 +1,183 @@
+"""Where the state of sites is, and the lock that keeps two commands from changing one site at once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from stackyard.bundle import File
+from stackyard.effects.files import write_atomically
+from stackyard.errors import InputError, StackyardError
+
+VERSION = 1
+DEFAULT = "/var/lib/stackyard"
+ORPHAN_PATIENCE = 60
+"""Seconds to wait for what a killed command left running."""
+
+
+def state_root() -> Path:
+    """STACKYARD_STATE, else /var/lib/stackyard."""
+    return Path(os.environ.get("STACKYARD_STATE") or DEFAULT)
+
+
+@dataclass(frozen=True)
+class SiteState:
+    """The files of one site."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, site: str) -> SiteState:
+        """The state of the site of that name."""
+        return cls(state_root() / "sites" / site)
+
+    @property
+    def secrets(self) -> Path:
+        """The store of secrets."""
+        return self.folder / "secrets.json"
+
+    @property
+    def record(self) -> Path:
+        """What is known of the site between commands."""
+        return self.folder / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock the command holds that changes the site."""
+        return self.folder / "lock"
+
+    def directory(self, node: str, directory: str) -> Path:
+        """A compose directory."""
+        return self.folder / "nodes" / node / directory
+
+    def read(self) -> dict[str, Any]:
+        """The record; empty when there is none. Raises InputError when it cannot be read."""
+        try:
+            record: dict[str, Any] = json.loads(self.record.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        except OSError as error:
+            raise InputError(
+                f"{self.record}: {error.strerror}", "correct it, or the place in STACKYARD_STATE"
+            ) from error
+        if record.get("version", 0) > VERSION:
+            raise InputError(
+                f"{self.record}: version {record['version']} is later than this stackyard's, {VERSION}",
+                "use the stackyard that wrote it, or a later one",
+            )
+        return record
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Write the record."""
+        content = json.dumps({"version": VERSION, **record}, indent=2, sort_keys=True) + "\n"
+        write_atomically(self.record, content.encode(), mode=0o644)
+
+    def stale(self, files: Mapping[str, Mapping[str, File]]) -> tuple[str, ...]:
+        """Paths, ``node/directory/file``, that are not on the disk as they should be, or should not be there."""
+        nodes = self.folder / "nodes"
+        wanted = {f"{node}/{path}": file for node, each in files.items() for path, file in each.items()}
+        there = {str(path.relative_to(nodes)) for path in nodes.rglob("*") if path.is_file()}
+        differing = {path for path, file in wanted.items() if path not in there or not _same(nodes / path, file)}
+        return tuple(sorted(differing | (there - wanted.keys())))
+
+    def write_files(self, files: Mapping[str, Mapping[str, File]], paths: tuple[str, ...]) -> None:
+        """Bring these paths up to date: written, each complete or not at all, or removed."""
+        nodes = self.folder / "nodes"
+        for path in paths:
+            node, _slash, inner = path.partition("/")
+            file = files.get(node, {}).get(inner)
+            if file is None:
+                (nodes / path).unlink(missing_ok=True)
+            else:
+                write_atomically(nodes / path, file.content, mode=file.mode, owner=file.user)
+        _remove_empty(nodes)
+
+    def forget(self) -> None:
+        """Remove everything that is known of the site."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _same(path: Path, file: File) -> bool:
+    status = path.stat()
+    if status.st_mode & 0o7777 != file.mode or (file.user not in {None, status.st_uid} and os.geteuid() == 0):
+        return False
+    return path.read_bytes() == file.content
+
+
+def _remove_empty(folder: Path) -> None:
+    for name, _folders, _files in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
+            Path(name).rmdir()
+
+
+@contextlib.contextmanager
+def locked(state: SiteState, verb: str) -> Iterator[int]:
+    """Hold the site's lock; yields its file descriptor, for children that must hold it on after this process.
+
+    Raises StackyardError when another command has it. One that was killed is waited for: what it started still ends.
+    """
+    deadline = time.monotonic() + ORPHAN_PATIENCE
+    while True:
+        with _lock_file(state) as stream:
+            if not _lock(stream):
+                _check_holder(state, stream, deadline)
+                time.sleep(0.2)  # until the lock is free
+            elif _is_current(state.lock, stream):
+                stream.seek(0)
+                stream.truncate()
+                stream.write(f"stackyard {verb}, process {os.getpid()}\n")
+                stream.flush()
+                yield stream.fileno()
+                return
+
+
+def _lock_file(state: SiteState) -> IO[str]:
+    """The file that is locked, open. Raises InputError when the state cannot be written."""
+    try:
+        state.folder.mkdir(parents=True, exist_ok=True)
+        return state.lock.open("a+")
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {state.folder}: {error.strerror}",
+            "make room or correct its permissions, or name another place in STACKYARD_STATE",
+        ) from error
+
+
+def _check_holder(state: SiteState, stream: IO[str], deadline: float) -> None:
+    """Raise StackyardError unless the holder is what a killed command left, which ends soon."""
+    stream.seek(0)
+    holder = stream.read().strip()
+    if time.monotonic() > deadline or _alive(holder):
+        raise StackyardError(
+            f"another command is changing the site {state.folder.name}: {holder or 'unknown'}",
+            "wait for it to end, then run this again",
+        )
+
+
+def _is_current(path: Path, stream: IO[str]) -> bool:
+    """Whether the file that is locked is still the one of that name: `down --volumes` removes it."""
+    try:
+        return path.stat().st_ino == os.fstat(stream.fileno()).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _lock(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _alive(holder: str) -> bool:
+    pid = holder.rpartition(" ")[2]
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()

@@ -1,0 +1,24 @@
+"""Whether the process of this container does its work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .expressions import arguments
+from .failure import Failure
+from .probes import question
+from .process import become
+from .session import Session
+
+
+def check(session: Session, env: Mapping[str, str]) -> None:
+    """Ask the probe of the image; Failure with what was seen when the answer is no."""
+    probe = session.container.health
+    if not probe:
+        return
+    if probe.get("exec") is not None:
+        become(arguments(probe["exec"], session.values), env)
+    asked, ask = question(probe, session, env)
+    seen = ask()
+    if seen is not None:
+        raise Failure(f"{session.container.image} is not healthy: {asked}: {seen}")

@@ -1,0 +1,140 @@
+"""Processes: run one to its end, start one beside, become one."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from .failure import NOT_EXECUTABLE, NOT_FOUND, Failure
+from .log import redact, say
+
+TAIL = 20
+GRACE = 5.0
+
+
+def become(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Replace this process; does not return. Failure when the command cannot be executed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _default_signals()
+    try:
+        os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606 - that is what an entrypoint does
+    except OSError as error:
+        raise _unusable(argv, error) from error
+
+
+def start_beside(argv: Sequence[str], env: Mapping[str, str]) -> None:
+    """Start a command that nobody waits for. Its parent becomes init, so the process never sees a strange child."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _default_signals()
+            os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606
+    except OSError as error:
+        say(*_unusable(argv, error).lines)
+    finally:
+        os._exit(0)
+
+
+def run(argv: Sequence[str], env: Mapping[str, str], folder: str | None = None) -> None:
+    """Run a command to its end, in ``folder``, its output on standard error; Failure with its last lines when it fails.
+
+    A process that it leaves behind must not keep its output open.
+    """
+    import subprocess  # noqa: PLC0415 - start-up time
+
+    tail: deque[str] = deque(maxlen=TAIL)
+    try:
+        child = subprocess.Popen(  # noqa: S603
+            list(argv),
+            env=dict(env),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise _unusable(argv, error) from error
+    with _Leash(child):
+        for raw in child.stdout or ():
+            line = raw.decode(errors="replace").rstrip("\n")
+            tail.append(line)
+            sys.stderr.write(redact(line) + "\n")
+            sys.stderr.flush()
+        code = child.wait()
+    if code:
+        ended = f"was killed by signal {-code}" if code < 0 else f"failed with exit code {code}"
+        shown = [f"its last {len(tail)} lines:", *(f"  {line}" for line in tail)] if tail else ["it printed nothing"]
+        raise Failure(f"{quoted(argv)} {ended}; {shown[0]}", *shown[1:])
+
+
+def answer(argv: Sequence[str], env: Mapping[str, str], seconds: float) -> str | None:
+    """None when a command exits 0 in time, else what was seen instead."""
+    import subprocess  # noqa: PLC0415 - start-up time
+
+    try:
+        child = subprocess.Popen(  # noqa: S603
+            list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except OSError as error:
+        return f"{argv[0]}: {error.strerror}"
+    with _Leash(child):
+        try:
+            output = child.communicate(timeout=seconds)[0].decode(errors="replace").strip()
+        except subprocess.TimeoutExpired:
+            return f"no answer in {seconds:g} s"
+    if child.returncode == 0:
+        return None
+    last = output.splitlines()[-1] if output else "it printed nothing"
+    return f"exit code {child.returncode}: {last}"
+
+
+def quoted(argv: Sequence[str]) -> str:
+    """A command as one can paste it into a shell."""
+    return shlex.join(argv)
+
+
+class _Leash:
+    """While a child runs, signals to end are for it too; at the end it is gone."""
+
+    def __init__(self, child: Any) -> None:
+        self.child = child
+        self.before: Any = None
+
+    def __enter__(self) -> None:
+        self.before = signal.signal(signal.SIGTERM, _stop)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, self.before)
+        if self.child.poll() is None:
+            self.child.terminate()
+            try:
+                self.child.wait(GRACE)
+            except Exception:  # noqa: BLE001 - TimeoutExpired, of a module that is not imported here
+                self.child.kill()
+                self.child.wait()
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    raise Failure("stopped by SIGTERM", code=128 + number)
+
+
+def _default_signals() -> None:
+    """Python ignores SIGPIPE, and what is ignored stays so in the process that follows."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+
+
+def _unusable(argv: Sequence[str], error: OSError) -> Failure:
+    code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+    return Failure(f"cannot execute {argv[0]}: {error.strerror}", code=code)

@@ -1,0 +1,71 @@
+"""What every command starts from: the container, and the environment read and found valid."""
+
+# ruff: noqa: PTH118
+# pathlib would be one more import, and start-up time counts
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from . import container as containers
+from .contract import Outcome, masked, read_environment, secrets
+from .failure import BAD_INPUT, Failure
+from .log import hide, say
+
+
+class Session:
+    """A container with the values of its contract."""
+
+    def __init__(self, container: containers.Container, values: dict[str, Any], root: str) -> None:
+        self.container = container
+        self.values = values
+        self.root = root
+
+    def masked(self) -> Session:
+        """The same with secrets that can be shown."""
+        return Session(self.container, masked(self.container.contract, self.values), self.root)
+
+    def path(self, target: str) -> str:
+        """Where the file of that name is rendered."""
+        return os.path.join(self.root, target.lstrip("/"))
+
+
+def load(env: Mapping[str, str]) -> containers.Container:
+    """The container that this image is."""
+    return containers.load(env.get("STACKYARD_CONTAINER") or containers.DEFAULT_FOLDER)
+
+
+def read(container: containers.Container, env: Mapping[str, str]) -> Outcome:
+    """Hold the environment against the container's contract."""
+    return read_environment(
+        container.contract,
+        env,
+        known=container.known,
+        retired=container.retired,
+        overrides=container.overrides,
+    )
+
+
+def begin(env: Mapping[str, str], *, quiet: bool = False) -> Session:
+    """Load and validate everything; Failure with all problems at once when something is wrong."""
+    container = load(env)
+    outcome = read(container, env)
+    hide(secrets(container.contract, outcome.values))
+    if not quiet:
+        say(*outcome.notes)
+    if outcome.errors:
+        raise Failure(*report(container.image, outcome), code=BAD_INPUT)
+    return Session(container, outcome.values, env.get("STACKYARD_ROOT") or containers.DEFAULT_ROOT)
+
+
+def report(image: str, outcome: Outcome) -> list[str]:
+    """All that is wrong, as aligned lines."""
+    count = len(outcome.errors)
+    width = max(len(problem.variable) for problem in outcome.errors)
+    return [
+        f"{image} cannot start: {count} {'problems' if count > 1 else 'problem'} with its environment",
+        *(f"  {problem.variable:<{width}}  {problem.text}" for problem in outcome.errors),
+        "to list all variables of this image, run it with the argument: explain",
+    ]

@@ -1,0 +1,1 @@
+"""The nouns: image, service, container, contract, site, node. Frozen values, no behaviour that acts."""

@@ -1,0 +1,22 @@
+"""A release: the versions that go together, and the structure of its images."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from stackyard.model.base import Model
+
+
+class Structure(Model):
+    """``structure.yaml``, the seed's form: it selects and names; ``service.yaml`` defines."""
+
+    version: str = Field(description="Tag of the images.")
+    containers: dict[str, tuple[str, ...] | None] = Field(description="Base image -> its subs, or nothing.")
+
+
+class Base(Model):
+    """``base.yaml``: the distribution below every image."""
+
+    suite: str = Field(description="Debian suite.")
+    packages: tuple[str, ...] = Field(description="Packages of the base image.")
+    python: str = Field(description="Version of Python in the suite, `3.13`.")

@@ -1,0 +1,268 @@
+"""What should be and what is -> steps, each with its reasons. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stackyard.plan.observed import Network, Observed, Running
+
+LABEL_HASH = "stackyard.config-hash"
+LABEL_CONFIG = "stackyard.config"
+
+Verb = Literal["create", "recreate", "start", "restart", "remove", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What one container should be.
+
+    ``parts`` are hashes of what it is made of, by name. ``member_of`` is the container whose network namespace
+    it joins; ``addresses`` those of a container that has a namespace of its own, by network.
+    """
+
+    name: str
+    node: str
+    directory: str
+    container: str
+    image: str
+    parts: Mapping[str, str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
+    once: bool = False
+    member_of: str | None = None
+    shares_pid: bool = False
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """Hash of all parts."""
+        text = "\n".join(f"{name}:{value}" for name, value in sorted(self.parts.items()))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def key(self) -> str:
+        """How people name it; a node by its own name."""
+        return f"{self.node}/{self.container}" if self.member_of else self.node
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do to a container, or nothing, and why."""
+
+    verb: Verb
+    name: str
+    node: str
+    directory: str
+    container: str
+    why: tuple[str, ...] = ()
+    is_node: bool = False
+
+    @property
+    def key(self) -> str:
+        """How people name it."""
+        return self.node if self.is_node else f"{self.node}/{self.container}"
+
+
+@dataclass(frozen=True)
+class NetworkStep:
+    """A network to make, or to make anew."""
+
+    verb: Literal["create", "recreate", "unchanged"]
+    name: str
+    subnet: str
+    internal: bool
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that `up` will do, in order."""
+
+    networks: tuple[NetworkStep, ...]
+    steps: tuple[Step, ...]
+    files: tuple[str, ...] = ()
+    missing_images: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """Steps that do something."""
+        return tuple(step for step in self.steps if step.verb != "unchanged")
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.changes and not self.files and all(step.verb == "unchanged" for step in self.networks)
+
+    def of(self, *verbs: Verb) -> tuple[Step, ...]:
+        """Steps with one of these verbs."""
+        return tuple(step for step in self.steps if step.verb in verbs)
+
+
+def decide(
+    networks: Mapping[str, tuple[str, bool]],
+    targets: Iterable[Target],
+    observed: Observed,
+    only: str | None = None,
+) -> Plan:
+    """Compare what should be with what is. ``only`` one node, if given; networks always."""
+    targets = list(targets)
+    network_steps = tuple(_network(name, *wanted, observed.networks.get(name)) for name, wanted in networks.items())
+    rebuilt = frozenset(step.name for step in network_steps if step.verb != "unchanged")
+    nodes = [_node(target, observed, rebuilt) for target in targets if target.member_of is None]
+    by_name = {step.name: step for step in nodes}
+    members = [
+        _member(target, by_name[target.member_of], observed) for target in targets if target.member_of is not None
+    ]
+    known = {target.name for target in targets}
+    gone = [_gone(running) for name, running in sorted(observed.containers.items()) if name not in known]
+    steps = tuple(step for step in (*gone, *nodes, *members) if only in (None, step.node))
+    used = {target.image for target in targets if only in (None, target.node)}
+    return Plan(
+        networks=network_steps,
+        steps=steps,
+        files=tuple(path for path in observed.stale_files if only is None or path.startswith(f"{only}/")),
+        missing_images=tuple(sorted(used - observed.images.keys())),
+    )
+
+
+def _network(name: str, subnet: str, internal: bool, there: Network | None) -> NetworkStep:
+    if there is None:
+        return NetworkStep("create", name, subnet, internal, ("not there",))
+    if subnet not in there.subnets or there.internal != internal:
+        why = f"it is {', '.join(there.subnets)}{' (internal)' if there.internal else ''}"
+        return NetworkStep("recreate", name, subnet, internal, (why,))
+    return NetworkStep("unchanged", name, subnet, internal)
+
+
+def _gone(running: Running) -> Step:
+    return Step(
+        verb="remove",
+        name=running.name,
+        node=running.labels.get("stackyard.node", ""),
+        directory="",
+        container=running.labels.get("stackyard.container", running.name),
+        why=("not in the site any more",),
+        is_node=not running.network_mode.startswith("container:"),
+    )
+
+
+def _step(verb: Verb, target: Target, *why: str) -> Step:
+    return Step(
+        verb=verb,
+        name=target.name,
+        node=target.node,
+        directory=target.directory,
+        container=target.container,
+        why=why,
+        is_node=target.member_of is None,
+    )
+
+
+def _node(target: Target, observed: Observed, rebuilt: frozenset[str]) -> Step:
+    """A container with a namespace of its own.
+
+    A newer image is no reason to make it anew: all that runs in it, VMs included, would end with it.
+    """
+    running = observed.containers.get(target.name)
+    if running is None:
+        return _step("create", target, "not there")
+    why = [*_changed_parts(target, running), *_network_differences(target, running, rebuilt)]
+    if why:
+        return _step("recreate", target, *why)
+    return _as_it_is(target, running)
+
+
+def _network_differences(target: Target, running: Running, rebuilt: frozenset[str]) -> list[str]:
+    found = []
+    for network, address in target.addresses.items():
+        if network in rebuilt:
+            found.append(f"network {network} is made anew")
+        elif running.addresses.get(network) != address:
+            found.append(f"its address in {network} is {running.addresses.get(network) or 'none'}, not {address}")
+    return found
+
+
+def _member(target: Target, node: Step, observed: Observed) -> Step:
+    """A container in a node's namespace."""
+    running = observed.containers.get(target.name)
+    if running is None:
+        return _step("create", target, "not there")
+    why = _differences(target, running, observed)
+    if why:
+        return _step("recreate", target, *why)
+    if target.once and running.status == "exited" and running.exit_code == 0:
+        return _step("unchanged", target, "done")
+    return _in_its_node(target, running, node, observed.containers.get(node.name))
+
+
+def _in_its_node(target: Target, running: Running, node: Step, there: Running | None) -> Step:
+    """A container that is right in itself: is it in the namespace that its node has now?"""
+    if there is None or node.verb in {"create", "recreate"}:
+        return _step("recreate", target, f"its node {target.node} is made anew")
+    if running.network_mode != f"container:{there.id}" or _stale_pid(target, running, there):
+        return _step("recreate", target, f"it belongs to an earlier {target.node}")
+    if running.running and (node.verb != "unchanged" or _older(running.started_at, there.started_at)):
+        return _step("restart", target, f"its node {target.node} was started after it: its network is gone")
+    return _as_it_is(target, running)
+
+
+def _stale_pid(target: Target, running: Running, node: Running) -> bool:
+    return target.shares_pid and running.pid_mode != f"container:{node.id}"
+
+
+def _older(one: str, other: str) -> bool:
+    """Whether a time is before another; both as the engine writes them."""
+    return _comparable(one) < _comparable(other)
+
+
+def _comparable(time: str) -> tuple[str, str]:
+    seconds, _dot, fraction = time.rstrip("Z").partition(".")
+    return seconds, fraction.ljust(9, "0")
+
+
+def _as_it_is(target: Target, running: Running) -> Step:
+    """A container that is right, whatever its state."""
+    if running.status in {"running", "restarting"}:
+        return _step("unchanged", target)
+    if running.status == "paused":
+        return _step("restart", target, "it is paused")
+    if running.status == "created":
+        return _step("start", target, "it was never started")
+    reason = f": {running.error}" if running.error else ""
+    return _step("start", target, f"it is {running.status}, code {running.exit_code}{reason}")
+
+
+def _differences(target: Target, running: Running, observed: Observed) -> list[str]:
+    """Why a container is not what it should be."""
+    why = []
+    image_id = observed.images.get(target.image)
+    if image_id is not None and image_id != running.image_id:
+        why.append("image changed")
+    return [*why, *_changed_parts(target, running)]
+
+
+def _changed_parts(target: Target, running: Running) -> list[str]:
+    """What of its configuration differs."""
+    if running.labels.get(LABEL_HASH) == target.hash:
+        return []
+    before = dict(part.partition(":")[::2] for part in running.labels.get(LABEL_CONFIG, "").split())
+    after = {name.replace(" ", "-"): value for name, value in target.parts.items()}
+    changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+    return [_reason(name, target, running) for name in changed] or ["configuration changed"]
+
+
+def _reason(part: str, target: Target, running: Running) -> str:
+    if part == "secret-files":
+        return "secrets changed"
+    if part == "ports":
+        return "published ports changed"
+    if part != "values":
+        return f"docker-compose.yml changed ({part})"
+    changed = {name for name, value in target.environment.items() if running.environment.get(name) != value}
+    if not changed:
+        return "common.env changed"
+    shared = "common.env" if changed & target.shared else "docker-compose.yml"
+    return f"{shared} changed ({', '.join(sorted(changed))})"

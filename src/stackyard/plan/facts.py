@@ -1,0 +1,19 @@
+"""What is known of a host before anything is decided; observed elsewhere, a value here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """A host that nodes run on.
+
+    ``cgroups`` are the directories of the mounted v1 controllers below /sys/fs/cgroup, or a single empty name
+    for the one hierarchy of cgroup v2. ``devices`` are the device files that exist of those asked for.
+    ``address`` is the one that other machines reach it at.
+    """
+
+    cgroups: tuple[str, ...] = ()
+    devices: frozenset[str] = field(default_factory=frozenset)
+    address: str = "127.0.0.1"

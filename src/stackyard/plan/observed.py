@@ -1,0 +1,58 @@
+"""What is there: a snapshot of the engine and the disk, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Running:
+    """A container of the site as the engine has it. Times are RFC 3339, in UTC, as the engine writes them."""
+
+    id: str
+    name: str
+    image_id: str
+    labels: Mapping[str, str]
+    status: str
+    exit_code: int = 0
+    error: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    restarts: int = 0
+    health: str = ""
+    network_mode: str = ""
+    pid_mode: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self.status == "running"
+
+    @property
+    def since(self) -> datetime:
+        """When it came to the state that it is in."""
+        text = self.started_at if self.running else self.finished_at
+        return datetime.fromisoformat(text[:19] + "+00:00")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of the site as the engine has it."""
+
+    name: str
+    subnets: tuple[str, ...]
+    internal: bool
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A snapshot: containers and networks by name, images by reference, files of the site that differ."""
+
+    containers: Mapping[str, Running] = field(default_factory=dict)
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    stale_files: tuple[str, ...] = ()

@@ -1,0 +1,140 @@
+"""A resolved site: every container, address and value decided; nothing observed on the engine is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from stackyard.model.service import Container, Probe, Role
+from stackyard.model.site import Address, Site
+from stackyard.secrets import Secret
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of a container that appears on the host."""
+
+    container: str
+    name: str
+    scheme: str
+    port: int
+    host_port: int
+
+
+@dataclass(frozen=True)
+class PlacedNode:
+    """A node with its addresses."""
+
+    name: str
+    roles: tuple[Role, ...]
+    management: Address
+    tunnel: Address
+    zone: str
+    published: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a container waits for, in words, and the containers of the site that provide it.
+
+    When none does, ``probe`` is how to ask for it, if that can be asked over the network.
+    """
+
+    name: str
+    providers: tuple[str, ...] = ()
+    probe: Probe | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A mount: ``volume`` names one of the node's, else ``source`` is a path on the host."""
+
+    path: str
+    volume: str | None = None
+    source: str | None = None
+    read_only: bool = False
+    create: bool = True
+
+
+@dataclass(frozen=True)
+class ResolvedContainer:
+    """One container on one node.
+
+    ``values`` go into its environment, ``secrets`` into files, both by variable. ``knows`` are the variables of
+    its contract. ``health`` has its expressions evaluated.
+    """
+
+    site: str
+    node: str
+    name: str
+    service: str
+    image: str
+    user: int
+    definition: Container
+    knows: frozenset[str]
+    values: Mapping[str, str]
+    secrets: Mapping[str, Secret]
+    mounts: tuple[Mount, ...] = ()
+    devices: tuple[str, ...] = ()
+    health: Probe | None = None
+    waits: tuple[Wait, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """How people name it: ``node/container``."""
+        return f"{self.node}/{self.name}"
+
+    @property
+    def full_name(self) -> str:
+        """Name on the engine."""
+        return f"{self.site}-{self.node}-{self.name}"
+
+
+@dataclass(frozen=True)
+class ResolvedSite:
+    """All of a site. ``containers`` are in an order that respects what waits for what.
+
+    ``declarations`` may hold secrets as they are, so they are not shown.
+    """
+
+    site: Site
+    version: str
+    node_image: str
+    node_user: int
+    nodes: tuple[PlacedNode, ...]
+    containers: tuple[ResolvedContainer, ...]
+    declarations: Mapping[str, tuple[Any, ...]] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """Name of the site."""
+        return self.site.site
+
+    @cached_property
+    def by_name(self) -> dict[str, ResolvedContainer]:
+        """Containers by name on the engine."""
+        return {container.full_name: container for container in self.containers}
+
+    def node(self, name: str) -> PlacedNode:
+        """The node of that name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def node_container(self, node: str) -> str:
+        """Name on the engine of the container that is a virtual node."""
+        return f"{self.name}-{node}"
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """References of all images that are run."""
+        return tuple(dict.fromkeys((self.node_image, *(container.image for container in self.containers))))
+
+    @property
+    def networks(self) -> dict[str, tuple[str, bool]]:
+        """Name -> (subnet, whether it is cut off from the host's routes)."""
+        networks = self.site.networks
+        return {
+            f"{self.name}-management": (str(networks.management), False),
+            f"{self.name}-tunnel": (str(networks.tunnel), True),
+        }

@@ -1,0 +1,74 @@
+"""The one text form of a plan, and its JSON form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from stackyard.plan.decide import Plan, Step
+from stackyard.plan.resolved import ResolvedSite
+
+_MARKS = {"create": "+", "recreate": "~", "start": ">", "restart": ">", "remove": "-", "unchanged": "="}
+
+
+def as_text(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> str:
+    """The plan, a line for each thing that is done, with its reasons; ends with a summary."""
+    lines = [f"site {site.name}: release {site.site.release}, {site.site.sdn}, {site.site.encapsulation}"]
+    lines += [f"  ! image {image}: not there; make it with stackyard build" for image in plan.missing_images]
+    lines += [f"  + secret {name}: not there" for name in sorted(new_secrets)]
+    lines += [
+        f"  {_MARKS[step.verb]} network {step.name} {step.subnet}: {step.verb}, {'; '.join(step.why)}"
+        for step in plan.networks
+        if step.verb != "unchanged"
+    ]
+    lines += [f"  ~ file {path}" for path in plan.files if not _of_new_directory(path, plan)]
+    lines += [_step(step) for step in plan.changes]
+    lines.append(_summary(plan))
+    return "\n".join(lines) + "\n"
+
+
+def _of_new_directory(path: str, plan: Plan) -> bool:
+    """Files of directories whose containers are made go without saying."""
+    node, directory, _file = path.split("/", 2)
+    return any((step.node, step.directory) == (node, directory) for step in plan.of("create", "recreate"))
+
+
+def _step(step: Step) -> str:
+    what = "node" if step.is_node else "container"
+    ends = "; all that runs in it ends, VMs too" if step.is_node and step.verb in {"recreate", "remove"} else ""
+    return f"  {_MARKS[step.verb]} {what} {step.key}: {step.verb}, {'; '.join(step.why)}{ends}"
+
+
+def _summary(plan: Plan) -> str:
+    if plan.empty:
+        return f"nothing to do: {len(plan.steps)} containers are as they should be"
+    counts = [(verb, len(plan.of(verb))) for verb in _MARKS]  # type: ignore[arg-type]
+    return ", ".join(f"{verb} {count}" for verb, count in counts if count) or "files only"
+
+
+def as_data(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> dict[str, Any]:
+    """The plan as plain data for JSON."""
+    return {
+        "site": site.name,
+        "release": site.site.release,
+        "sdn": site.site.sdn,
+        "nothing_to_do": plan.empty,
+        "missing_images": list(plan.missing_images),
+        "secrets": sorted(new_secrets),
+        "networks": [
+            {"name": step.name, "subnet": step.subnet, "verb": step.verb, "why": list(step.why)}
+            for step in plan.networks
+        ],
+        "files": list(plan.files),
+        "containers": [
+            {
+                "verb": step.verb,
+                "node": step.node,
+                "container": step.container,
+                "directory": step.directory,
+                "name": step.name,
+                "why": list(step.why),
+            }
+            for step in plan.steps
+        ],
+    }

@@ -1,0 +1,100 @@
+"""Secrets of a site: a type that redacts itself, and the one file that keeps them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import secrets as randomness
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from stackyard.effects.files import write_atomically
+from stackyard.errors import InputError
+
+Kind = Literal["password", "fernet"]
+
+REDACTED = "********"
+VERSION = 1
+
+
+class Secret:
+    """A string that shows itself only when asked with ``reveal``.
+
+    It is no ``str`` on purpose: what would join, dump or format it either redacts it or fails.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and randomness.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __repr__(self) -> str:
+        return f"Secret({REDACTED!r})"
+
+    def __str__(self) -> str:
+        return REDACTED
+
+    def __format__(self, spec: str) -> str:
+        return format(REDACTED, spec)
+
+
+def generate(kind: Kind) -> str:
+    """A new secret: ``password`` is 32 URL-safe characters, ``fernet`` URL-safe base64 of 32 bytes."""
+    if kind == "fernet":
+        return base64.urlsafe_b64encode(randomness.token_bytes(32)).decode()
+    return randomness.token_urlsafe(24)
+
+
+class Secrets:
+    """The secrets of a site by name, ``<service>/<purpose>``; one that is asked for and not there is made."""
+
+    def __init__(self, known: Mapping[str, str] | None = None, make: Callable[[Kind], str] = generate) -> None:
+        self._values = dict(known or {})
+        self._make = make
+        self.made: list[str] = []
+
+    def get(self, name: str, kind: Kind = "password") -> Secret:
+        """The secret of that name."""
+        if name not in self._values:
+            self._values[name] = self._make(kind)
+            self.made.append(name)
+        return Secret(self._values[name])
+
+    def dump(self) -> bytes:
+        """The file's content."""
+        document = {"version": VERSION, "secrets": dict(sorted(self._values.items()))}
+        return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def load(path: Path) -> Secrets:
+    """Read the store; an empty one when there is no file. Raises InputError when it is damaged."""
+    try:
+        document = json.loads(path.read_bytes())
+        version, values = document["version"], document["secrets"]
+    except FileNotFoundError:
+        return Secrets()
+    except PermissionError as error:
+        raise InputError(
+            f"{path}: the site's secrets are not for this user to read", "run it as root (sudo)"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a store of secrets", "restore it from a backup; it is not made anew") from error
+    if version != VERSION:
+        raise InputError(f"{path}: version {version} is not known", f"this stackyard reads version {VERSION}")
+    return Secrets(values)
+
+
+def save(path: Path, secrets: Secrets) -> None:
+    """Write the store, mode 0600, complete or not at all."""
+    write_atomically(path, secrets.dump(), mode=0o600)

@@ -1,0 +1,127 @@
+"""Listens on the tunnel network of a node, as the seed's last picture does.
+
+What captures comes from the catalogue: a container, whose image has the program and whose network is
+the node's, and a command. It runs in a container of its own that is gone afterwards, so that
+no container of the site needs the privilege.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from stackyard.effects.process import docker, run
+from stackyard.effects.stream import stream
+from stackyard.errors import StackyardError
+from stackyard.verify.frames import Frames
+from stackyard.verify.wait import until
+
+CAPABILITIES = ("NET_RAW", "SETUID", "SETGID")
+"""To open a raw socket, and to give up being root right after."""
+
+READY = "listening on "
+DEADLINE = 30
+
+
+@dataclass(frozen=True)
+class Tap:
+    """Where and how to capture: ``network`` is the container whose network namespace is the node's."""
+
+    node: str
+    name: str
+    network: str
+    image: str
+    command: tuple[str, ...]
+
+    @property
+    def start(self) -> list[str]:
+        """Arguments of docker that run the capture in the foreground."""
+        return [
+            "run",
+            "--rm",
+            "--name",
+            self.name,
+            "--network",
+            f"container:{self.network}",
+            "--user",
+            "0:0",
+            "--read-only",
+            "--cap-drop",
+            "ALL",
+            *(word for capability in CAPABILITIES for word in ("--cap-add", capability)),
+            "--security-opt",
+            "no-new-privileges",
+            "--entrypoint",
+            self.command[0],
+            self.image,
+            *self.command[1:],
+        ]
+
+    @property
+    def stop(self) -> list[str]:
+        """Arguments of docker that end it, also one that a killed run has left."""
+        return ["rm", "--force", self.name]
+
+
+class Capture:
+    """A capture that goes on."""
+
+    def __init__(self, tap: Tap) -> None:
+        self.tap = tap
+        self.frames = Frames()
+        self.ready = False
+        self._said: deque[str] = deque(maxlen=5)
+        self._thread = threading.Thread(target=self._listen, name=tap.name, daemon=True)
+
+    def start(self) -> None:
+        """Begin, in place of one that was left."""
+        run([docker(), *self.tap.stop], check=False)
+        self._thread.start()
+
+    def waits(self) -> str:
+        """Return what is missing until it listens. Raises StackyardError when it has ended."""
+        if not self.ready and not self._thread.is_alive():
+            raise StackyardError(f"the capture on {self.tap.node} ended: {' / '.join(self._said)}")
+        return "" if self.ready else f"the capture on {self.tap.node} starts"
+
+    def stop(self) -> None:
+        """End it, and wait until its last line is read."""
+        run([docker(), *self.tap.stop], check=False)
+        if self._thread.is_alive():
+            self._thread.join(DEADLINE)
+
+    def _listen(self) -> None:
+        try:
+            stream([docker(), *self.tap.start], self._take)
+        except StackyardError as error:
+            self._said.append(error.message)
+
+    def _take(self, line: str) -> None:
+        self.ready = self.ready or READY in line
+        self._said.append(line)
+        self.frames.feed(line)
+
+
+@contextmanager
+def capturing(captures: Sequence[Capture]) -> Iterator[None]:
+    """End all captures at the end, however it comes."""
+    try:
+        yield
+    finally:
+        for capture in captures:
+            capture.stop()
+
+
+def begin(captures: Sequence[Capture]) -> None:
+    """Start captures and wait until all of them listen. Raises StackyardError when one does not."""
+    for capture in captures:
+        capture.start()
+    until(
+        lambda: ", ".join(filter(None, (capture.waits() for capture in captures))),
+        what="captures on the tunnel network",
+        deadline=DEADLINE,
+        interval=0.1,
+    )

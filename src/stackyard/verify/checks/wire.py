@@ -1,0 +1,39 @@
+"""What passes between the nodes."""
+
+from __future__ import annotations
+
+from stackyard.verify.context import Run
+from stackyard.verify.frames import ENCAPSULATIONS, Expected, expected, first, missing
+from stackyard.verify.outcome import Saw
+from stackyard.verify.wait import until
+
+
+def wire(run: Run) -> Saw:
+    """The pings were seen between the nodes, in both directions, in the site's encapsulation."""
+    encapsulation = run.target.encapsulation
+
+    def unseen() -> str:
+        problems = []
+        for capture in run.captures:
+            found = missing(capture.frames.seen(), _expected(run, capture.tap.node), encapsulation)
+            problems += [f"on {capture.tap.node}, in {capture.frames.records} frames: {each}" for each in found]
+        return "; ".join(problems)
+
+    until(unseen, what=f"pings in {ENCAPSULATIONS[encapsulation]} on the tunnel network", deadline=20, told=run.tell)
+    lines: list[str] = []
+    for capture in run.captures:
+        frames = capture.frames.seen()
+        found = [first(frames, each, encapsulation) for each in _expected(run, capture.tap.node)]
+        lines += [
+            f"tunnel network of {capture.tap.node}:",
+            *(line for each in found for line in str(each).splitlines()),
+        ]
+    total = sum(len(capture.frames.seen()) for capture in run.captures)
+    return Saw(f"{total} pings in {ENCAPSULATIONS[encapsulation]}, both ways", {"pings": total}, lines)
+
+
+def _expected(run: Run, node: str) -> list[Expected]:
+    """Return what must be seen on a node."""
+    tunnels = {vm.address: vm.host.tunnel for vm in run.vms}
+    pairs = [(a, b) for a, b in run.pairs() if node in {a.host.name, b.host.name}]
+    return [each for a, b in pairs for each in expected((a.address, b.address), tunnels)]

@@ -1,0 +1,262 @@
+"""The cloud as the proof sees it: few nouns, each a call or two of an API."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from stackyard.effects.openstack import NOT_FOUND, ApiError
+from stackyard.verify.guest import Guest
+from stackyard.verify.script import PORT
+
+MICROVERSION = "2.74"
+"""Of the compute API (Train): enough for what is asked, and old enough for any cloud."""
+
+_PING: dict[str, Any] = {"protocol": "icmp"}
+_HTTP: dict[str, Any] = {"protocol": "tcp", "port_range_min": PORT, "port_range_max": PORT}
+_ANYBODY: dict[str, Any] = {"direction": "ingress", "ethertype": "IPv4", "remote_ip_prefix": "0.0.0.0/0"}
+
+
+class Api(Protocol):
+    """What calls the APIs: ``effects.openstack.Api``, or a stand-in."""
+
+    def call(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        data: bytes | None = None,
+        version: str | None = None,
+    ) -> Any:
+        """Call a service and return the decoded answer. Raises ApiError."""
+
+    def url(self, service: str) -> str:
+        """Where a service answers."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The compute service of a node, as Nova knows it; without ``hypervisor`` nothing can be placed there."""
+
+    host: str
+    zone: str
+    up: bool
+    enabled: bool
+    hypervisor: bool
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A network agent of a node, as Neutron knows it."""
+
+    host: str
+    kind: str
+    alive: bool
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that was made; ``kind`` is the encapsulation that Neutron gave it, ``segment`` its number."""
+
+    id: str
+    kind: str
+    segment: int | None
+    mtu: int
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port with the address that it was given."""
+
+    id: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Server:
+    """A VM; ``doing`` is what is done with it at the moment, ``fault`` why it is in ERROR."""
+
+    id: str
+    name: str
+    status: str
+    host: str
+    zone: str
+    doing: str
+    fault: str
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Anything that the proof has made."""
+
+    kind: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """Where the things of a kind are."""
+
+    service: str
+    path: str
+    key: str
+    query: str = ""
+
+
+KINDS = {
+    "server": _Kind("compute", "/servers", "servers"),
+    "port": _Kind("network", "/v2.0/ports", "ports"),
+    "network": _Kind("network", "/v2.0/networks", "networks"),
+    "security group": _Kind("network", "/v2.0/security-groups", "security_groups"),
+    "flavor": _Kind("compute", "/flavors", "flavors", "?is_public=None"),
+    "image": _Kind("image", "/v2/images", "images", "?limit=1000"),
+}
+"""In the order in which they can be deleted."""
+
+
+class Cloud:
+    """The nouns over the APIs. Every method raises ApiError when an API refuses or does not answer."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def endpoints(self) -> dict[str, str]:
+        """Sign in, ask each API something, and return where they are."""
+        found = {service: self._api.url(service) for service in ("compute", "image", "network")}
+        for kind in ("server", "image", "network"):
+            self.of_kind(kind, "-")
+        return found
+
+    def computes(self) -> list[Compute]:
+        """Return the compute services."""
+        services = self._api.call("compute", "GET", "/os-services?binary=nova-compute")["services"]
+        hypervisors = self._api.call("compute", "GET", "/os-hypervisors/detail")["hypervisors"]
+        mapped = {each["service"]["host"] for each in hypervisors}
+        return [
+            Compute(
+                host=each["host"],
+                zone=each["zone"],
+                up=each["state"] == "up",
+                enabled=each["status"] == "enabled",
+                hypervisor=each["host"] in mapped,
+            )
+            for each in services
+        ]
+
+    def agents(self) -> list[Agent]:
+        """Return the network agents."""
+        answer = self._api.call("network", "GET", "/v2.0/agents")
+        return [Agent(each["host"], each["agent_type"], bool(each["alive"])) for each in answer["agents"]]
+
+    def upload(self, prefix: str, guest: Guest) -> str:
+        """Upload a guest, as an image that boots with its own kernel, and return the image's id."""
+        with ThreadPoolExecutor() as pool:
+            kernel = pool.submit(self._image, f"{prefix}kernel", "aki", guest.kernel.read_bytes(), {})
+            ramdisk = pool.submit(self._image, f"{prefix}initramfs", "ari", guest.initramfs.read_bytes(), {})
+            properties = {
+                "kernel_id": kernel.result(),
+                "ramdisk_id": ramdisk.result(),
+                "os_command_line": guest.command_line,
+            }
+        return self._image(f"{prefix}disk", "raw", guest.disk.read_bytes(), properties)
+
+    def _image(self, name: str, form: str, content: bytes, properties: Mapping[str, str]) -> str:
+        image = self._api.call(
+            "image",
+            "POST",
+            "/v2/images",
+            body={
+                "name": name,
+                "disk_format": form,
+                "container_format": "bare" if form == "raw" else form,
+                "visibility": "private",
+                **properties,
+            },
+        )
+        self._api.call("image", "PUT", f"/v2/images/{image['id']}/file", data=content)
+        return str(image["id"])
+
+    def make_flavor(self, name: str, ram: int) -> str:
+        """Make a flavor of one core, ``ram`` MB, and the disk as small as the image."""
+        body = {"name": name, "ram": ram, "vcpus": 1, "disk": 0, "os-flavor-access:is_public": False}
+        return str(self._api.call("compute", "POST", "/flavors", body={"flavor": body})["flavor"]["id"])
+
+    def make_network(self, name: str, cidr: str) -> Network:
+        """Make a network with a subnet."""
+        made = self._api.call("network", "POST", "/v2.0/networks", body={"network": {"name": name}})["network"]
+        subnet = {"name": name, "network_id": made["id"], "ip_version": 4, "cidr": cidr}
+        self._api.call("network", "POST", "/v2.0/subnets", body={"subnet": subnet})
+        return Network(
+            id=made["id"],
+            kind=made.get("provider:network_type", ""),
+            segment=made.get("provider:segmentation_id"),
+            mtu=made["mtu"],
+        )
+
+    def make_group(self, name: str) -> str:
+        """Make a security group that lets in pings and HTTP, and nothing else."""
+        body = {"security_group": {"name": name}}
+        group = self._api.call("network", "POST", "/v2.0/security-groups", body=body)["security_group"]["id"]
+        for protocol in (_PING, _HTTP):
+            rule = {"security_group_id": group, **_ANYBODY, **protocol}
+            self._api.call("network", "POST", "/v2.0/security-group-rules", body={"security_group_rule": rule})
+        return str(group)
+
+    def make_port(self, name: str, network: str, group: str) -> Port:
+        """Make a port in a network."""
+        body = {"port": {"name": name, "network_id": network, "security_groups": [group]}}
+        made = self._api.call("network", "POST", "/v2.0/ports", body=body)["port"]
+        return Port(made["id"], made["fixed_ips"][0]["ip_address"])
+
+    def boot(self, name: str, *, image: str, flavor: str, port: str, zone: str, user_data: str) -> str:
+        """Ask for a VM in a zone, or `zone:host`, and return its id."""
+        body = {
+            "name": name,
+            "imageRef": image,
+            "flavorRef": flavor,
+            "networks": [{"port": port}],
+            "availability_zone": zone,
+            "user_data": base64.b64encode(user_data.encode()).decode(),
+        }
+        made = self._api.call("compute", "POST", "/servers", body={"server": body}, version=MICROVERSION)
+        return str(made["server"]["id"])
+
+    def server(self, server_id: str) -> Server:
+        """Return what is known of a VM."""
+        found = self._api.call("compute", "GET", f"/servers/{server_id}", version=MICROVERSION)["server"]
+        return Server(
+            id=found["id"],
+            name=found["name"],
+            status=found["status"],
+            host=found.get("OS-EXT-SRV-ATTR:host") or "",
+            zone=found.get("OS-EXT-AZ:availability_zone") or "",
+            doing=found.get("OS-EXT-STS:task_state") or "",
+            fault=found.get("fault", {}).get("message", ""),
+        )
+
+    def console(self, server_id: str) -> str:
+        """Return the console log of a VM; empty while there is none."""
+        body: dict[str, Any] = {"os-getConsoleOutput": {}}
+        path = f"/servers/{server_id}/action"
+        return str(self._api.call("compute", "POST", path, body=body)["output"] or "")
+
+    def of_kind(self, kind: str, prefix: str) -> list[Thing]:
+        """Return the things of a kind whose names begin so."""
+        where = KINDS[kind]
+        found = self._api.call(where.service, "GET", f"{where.path}{where.query}")[where.key]
+        return [Thing(kind, each["id"], each["name"]) for each in found if each["name"].startswith(prefix)]
+
+    def delete(self, thing: Thing) -> None:
+        """Ask for a thing to be deleted; one that is gone is fine."""
+        where = KINDS[thing.kind]
+        try:
+            self._api.call(where.service, "DELETE", f"{where.path}/{thing.id}")
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise

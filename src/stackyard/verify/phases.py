@@ -1,0 +1,88 @@
+"""The proof, in the order in which it is walked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stackyard.verify.checks import guests, make, site, wire
+from stackyard.verify.context import Run
+from stackyard.verify.outcome import Saw
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A check with its name, where to look when it fails, and the phases that it builds on."""
+
+    name: str
+    check: Callable[[Run], Saw]
+    hint: str
+    needs: tuple[str, ...] = ()
+
+
+PHASES = (
+    Phase("sign in", site.sign_in, hint="`stackyard status` tells what does not run; `stackyard up` repairs it"),
+    Phase(
+        "leftovers",
+        site.leftovers,
+        needs=("sign in",),
+        hint="delete by hand what cannot be deleted, then run this again",
+    ),
+    Phase(
+        "nodes",
+        site.nodes,
+        needs=("sign in",),
+        hint="zones are those of the site file, and `stackyard up` sets them; see `stackyard status`",
+    ),
+    Phase(
+        "agents",
+        site.agents,
+        needs=("sign in",),
+        hint="`stackyard status NODE` and `stackyard logs` of the agent on that node",
+    ),
+    Phase(
+        "image",
+        make.image,
+        needs=("sign in", "leftovers"),
+        hint="`stackyard logs` of the image service; is its volume full?",
+    ),
+    Phase("network", make.network, needs=("sign in", "leftovers"), hint="`stackyard logs` of the network service"),
+    Phase("listen", make.listen, needs=("sign in",), hint="`docker ps` tells whether the node's containers run"),
+    Phase(
+        "boot",
+        make.boot,
+        needs=("image", "network"),
+        hint="`stackyard logs` of the scheduler, and of the compute service on that node",
+    ),
+    Phase(
+        "placement", make.placement, needs=("boot",), hint="compare the zones of the site file with the host aggregates"
+    ),
+    Phase(
+        "console",
+        guests.console,
+        needs=("boot",),
+        hint="`stackyard logs` of the compute service and the hypervisor on that node",
+    ),
+    Phase(
+        "metadata",
+        guests.metadata,
+        needs=("console",),
+        hint="`stackyard logs` of the metadata service, and of the agent on that node",
+    ),
+    Phase("ping", guests.ping, needs=("metadata",), hint="do the nodes reach each other on the tunnel network?"),
+    Phase(
+        "tcp",
+        guests.tcp,
+        needs=("ping",),
+        hint="pings that pass where TCP hangs: look at MTU, checksums and segmentation offload",
+    ),
+    Phase(
+        "wire",
+        wire.wire,
+        needs=("listen", "metadata"),
+        hint="compare the site's encapsulation with what the network agents use",
+    ),
+)
+"""What `stackyard verify` checks. To add one, write its function in `checks/` and name it here."""
+
+CLEAN = Phase("clean", site.cleaned, hint="`stackyard verify --clean` tries again")

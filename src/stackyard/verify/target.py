@@ -1,0 +1,109 @@
+"""What the proof needs to know of a site."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stackyard.errors import InputError
+from stackyard.plan.resolved import ResolvedSite
+from stackyard.verify.capture import Tap
+from stackyard.verify.clean import prefix
+from stackyard.verify.guest import Guest
+
+LEAST = 2
+
+
+@dataclass(frozen=True)
+class Host:
+    """A compute node; ``request`` is the availability zone to ask for so that a VM lands on it."""
+
+    name: str
+    zone: str
+    tunnel: str
+    request: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """A site to prove, the guest to do it with, and the tag in the names of all that is made."""
+
+    site: str
+    encapsulation: str
+    credentials: Mapping[str, str]
+    hosts: tuple[Host, ...]
+    taps: tuple[Tap, ...]
+    guest: Guest
+    tag: str
+
+    @property
+    def prefix(self) -> str:
+        """What the names of all that is made begin with."""
+        return prefix(self.tag)
+
+
+def credentials(resolved: ResolvedSite) -> dict[str, str]:
+    """Return how the administrator signs in. Raises InputError when no service says it."""
+    found = resolved.declarations.get("credentials", ())
+    if not found:
+        raise InputError(f"no service of the site {resolved.name} declares credentials", "give it an identity service")
+    return {key: str(value) for key, value in found[0].items()}
+
+
+def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
+    """Return what there is to prove. Raises InputError when there are not two compute nodes."""
+    return Target(
+        site=resolved.name,
+        encapsulation=resolved.site.encapsulation,
+        credentials=credentials(resolved),
+        hosts=_hosts(resolved),
+        taps=_taps(resolved, tag),
+        guest=guest,
+        tag=tag,
+    )
+
+
+def _hosts(resolved: ResolvedSite) -> tuple[Host, ...]:
+    """Return the compute nodes; of one that shares its zone, the node is named in the request."""
+    nodes = [node for node in resolved.nodes if "compute" in node.roles]
+    if len(nodes) < LEAST:
+        raise InputError(
+            f"the site {resolved.name} has {len(nodes)} compute node: there is no way between two to prove",
+            "add a node with the role compute to the site",
+        )
+    sharing = Counter(node.zone for node in nodes)
+    return tuple(
+        Host(
+            name=node.name,
+            zone=node.zone,
+            tunnel=str(node.tunnel),
+            request=node.zone if sharing[node.zone] == 1 else f"{node.zone}:{node.name}",
+        )
+        for node in nodes
+    )
+
+
+def _taps(resolved: ResolvedSite, tag: str) -> tuple[Tap, ...]:
+    """Return a capture for each compute node, as the SDN declares it. Raises InputError when it does not."""
+    declared = resolved.declarations.get("capture", ())
+    if not declared:
+        raise InputError(
+            f"no service of the site {resolved.name} declares how to capture its tunnel network",
+            "add `capture: [{container: …, command: […]}]` to `declares` of its SDN's service",
+        )
+    by_key = {container.key: container for container in resolved.containers}
+    keys = [
+        (node.name, f"{node.name}/{declared[0]['container']}") for node in resolved.nodes if "compute" in node.roles
+    ]
+    return tuple(
+        Tap(
+            node=node,
+            name=f"{prefix(tag)}{resolved.name}-{node}",
+            network=resolved.node_container(node),
+            image=by_key[key].image,
+            command=tuple(str(word) for word in declared[0]["command"]),
+        )
+        for node, key in keys
+        if key in by_key
+    )

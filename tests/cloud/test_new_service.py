@@ -1,0 +1,95 @@
+"""A service is a folder: one that is added to a copy of the catalogue is built and runs, without any Python."""
+
+import shutil
+import urllib.request
+
+import pytest
+
+from stackyard.catalogue import catalogue_root
+
+pytestmark = pytest.mark.cloud
+
+STRUCTURE = """\
+version: "2026.2"
+containers:
+  node:
+  greeter:
+    - greeter-web
+"""
+SERVICE = """\
+service: greeter
+title: A service of somebody else
+labels: {net.juniper.openstack: greeter}
+user: 2499
+uses: [host]
+contract:
+  GREETING:
+    type: str
+    required: true
+    help: What visitors are told.
+    example: good day
+    site: "hello from {{ site.name }} on {{ node.name }}"
+  TOKEN:
+    type: secret
+    required: true
+    help: Nobody is told.
+    secret: greeter/token
+images:
+  greeter:
+    description: What greeters share.
+    node: controller
+    directories: [/var/lib/greeter]
+  greeter-web:
+    description: Greets on the web.
+    base: greeter
+    node: controller
+    templates:
+      /etc/greeter/index.html: {source: index.html.j2, mode: "0444"}
+    command: [python3, -m, http.server, --bind, "{{ HOST_IP }}", --directory, /etc/greeter, "8099"]
+    health: {http: "http://{{ HOST_IP | hostport(8099) }}/"}
+containers:
+  greeter-web:
+    image: greeter-web
+    directory: greeter
+    node: controller
+    ports:
+      - {name: web, port: 8099}
+"""
+SITE = """\
+site: greeter
+release: "2026.2"
+registry: localhost:5199
+networks:
+  management: {management}
+  tunnel: {tunnel}
+nodes:
+  one: {{roles: [controller]}}
+"""
+
+
+@pytest.fixture
+def catalogue(tmp_path, monkeypatch):
+    """A copy of the catalogue with one more service, whose structure has that one only."""
+    root = tmp_path / "catalogue"
+    shutil.copytree(catalogue_root(), root)
+    (root / "releases" / "2026.2" / "structure.yaml").write_text(STRUCTURE)
+    folder = root / "openstack" / "greeter"
+    folder.mkdir()
+    (folder / "service.yaml").write_text(SERVICE)
+    (folder / "index.html.j2").write_text("{{ GREETING }}\n")
+    monkeypatch.setenv("STACKYARD_CATALOGUE", str(root))
+    return root
+
+
+@pytest.mark.usefixtures("catalogue")
+def test_a_folder_is_a_service(stackyard, tmp_path):
+    site = tmp_path / "greeter.yaml"
+    site.write_text(SITE.format(management="172.31.90.0/24", tunnel="172.31.91.0/24"))
+    try:
+        stackyard("build", "--site", str(site), "-c", "node", "-c", "greeter", "-c", "greeter-web", timeout=300)
+        stackyard("up", "--site", str(site), timeout=120)
+        with urllib.request.urlopen("http://127.0.0.1:8099/index.html", timeout=5) as answer:
+            assert answer.read() == b"hello from greeter on one\n"
+        assert "nothing to do" in str(stackyard("up", "--site", str(site), timeout=60))
+    finally:
+        stackyard("down", "--volumes", "--site", str(site), timeout=60)

@@ -1,0 +1,29 @@
+"""What all tests share: the tool as a user calls it, and the demo site as a user gets it."""
+
+import pytest
+
+from demo import Site
+from tool import Tool
+
+
+@pytest.fixture(scope="session")
+def stackyard() -> Tool:
+    """The command line: `stackyard("up", "--plan")` runs it and returns exit code and output."""
+    return Tool()
+
+
+@pytest.fixture(scope="session")
+def fresh_site(stackyard: Tool) -> Site:
+    """The demo site, built and brought up from nothing, once; its data of an earlier run is removed first."""
+    site = Site(stackyard)
+    site.remove()
+    site.build()
+    site.up()
+    return site
+
+
+@pytest.fixture(scope="module")
+def site(fresh_site: Site) -> Site:
+    """The demo site, up at the begin of each file of tests, whatever the one before did to it."""
+    fresh_site.stackyard("up", timeout=600)
+    return fresh_site

@@ -1,0 +1,33 @@
+"""Sites that are resolved without an engine."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from stackyard.bundle import Bundle, bundle
+from stackyard.catalogue import open_site
+from stackyard.model.site import Site
+from stackyard.plan.facts import HostFacts
+from stackyard.plan.resolve import resolve
+from stackyard.plan.resolved import ResolvedSite
+from stackyard.secrets import Secrets
+
+TOY = Path(__file__).parent / "engine" / "toy" / "catalogue"
+FACTS = HostFacts(cgroups=("cpuset", "memory"), devices=frozenset({"/dev/kvm"}), address="192.0.2.1")
+
+Resolve = Callable[..., ResolvedSite]
+
+
+def counted() -> Secrets:
+    """Secrets that are the same each time."""
+    numbers = iter(range(1000))
+    return Secrets(make=lambda kind: f"<{kind}-{next(numbers)}>")
+
+
+def resolved(reference: str, root: Path | None = None, **changes: object) -> ResolvedSite:
+    site, catalogue = open_site(reference, root)
+    site = Site.model_validate({**site.model_dump(mode="json"), **changes})
+    return resolve(catalogue, site, FACTS, counted(), lambda path: "site.yaml: " if path else "")
+
+
+def rendered(site: ResolvedSite) -> Bundle:
+    return bundle(site, b"key")

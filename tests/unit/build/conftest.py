@@ -1,0 +1,39 @@
+"""A small catalogue: a family with Python and Debian packages, a database that is baked, a bare image."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stackyard.build.parts import File, Recipe
+from stackyard.build.recipe import Foundation, recipe
+from stackyard.catalogue import Catalogue, catalogue_root, load, releases, sdns
+
+SMALL = Path(__file__).parent / "catalogue"
+FOUNDATION = Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"}, File(b"uv", 0o755, "1.0"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A copy of the catalogue, to be changed."""
+    return Path(shutil.copytree(SMALL, tmp_path / "catalogue"))
+
+
+@pytest.fixture
+def make(root: Path) -> Callable[..., Recipe]:
+    """The recipe of the catalogue as it is now."""
+    return lambda **options: recipe(load(root, "1", "plain"), FOUNDATION, **options)
+
+
+@pytest.fixture
+def small() -> Catalogue:
+    """The catalogue."""
+    return load(SMALL, "1", "plain")
+
+
+@pytest.fixture
+def real() -> Recipe:
+    """The recipe of the release."""
+    root = catalogue_root()
+    return recipe(load(root, releases(root)[-1], max(sdns(root))), FOUNDATION)

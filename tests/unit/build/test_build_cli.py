@@ -1,0 +1,74 @@
+"""Which images the options select, and how plan and result are shown."""
+
+import pytest
+
+from stackyard.build.build import reference
+from stackyard.build.identity import Decision, Identity
+from stackyard.build.report import decided, listed
+from stackyard.catalogue import Catalogue
+from stackyard.cli.build import selected
+from stackyard.errors import InputError
+from stackyard.events import Event
+from stackyard.ui import reporter
+
+
+@pytest.mark.parametrize(
+    ("base", "sub", "names", "expected"),
+    [
+        (False, False, (), ["app", "app-api", "app-agent", "db", "bare"]),
+        (True, False, (), ["app", "db", "bare"]),
+        (False, True, (), ["app-api", "app-agent"]),
+        (False, False, ("bare", "app-api"), ["app-api", "bare"]),
+        (True, False, ("app-api",), ["app", "app-api", "db", "bare"]),
+    ],
+)
+def test_selection(small: Catalogue, base: bool, sub: bool, names: tuple[str, ...], expected: list[str]) -> None:
+    assert selected(small, base=base, sub=sub, names=names) == expected
+
+
+def test_an_unknown_name_is_bad_input(small: Catalogue) -> None:
+    with pytest.raises(InputError, match="app-apu"):
+        selected(small, base=False, sub=False, names=("app-apu",))
+
+
+@pytest.mark.parametrize(
+    ("image", "registry", "expected"),
+    [
+        ("app", "localhost:5100", "localhost:5100/app:1"),
+        ("app-agent", "localhost:5100/", "localhost:5100/app-agent:1-plain"),
+        ("app", "", "app:1"),
+    ],
+)
+def test_names(small: Catalogue, image: str, registry: str, expected: str) -> None:
+    assert reference(small, image, registry) == expected
+
+
+def test_a_plan_says_why() -> None:
+    made = [
+        Decision("app", "x/app:1", "changed", "python/app.txt changed", Identity({})),
+        Decision("db", "x/db:1", "current", "up to date", Identity({})),
+    ]
+    assert decided(made).splitlines() == [
+        "            IMAGE  WHY",
+        "build       app    python/app.txt changed",
+        "up to date  db",
+        "1 to build, 1 up to date",
+    ]
+    assert decided(made[1:]) == "nothing to do: 1 image up to date"
+    assert listed([], 29) == "nothing to do: 29 images up to date"
+
+
+def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporter("build") as report:
+        report(Event("waiting", "app", "new"))
+        report(Event("progress", "app", "Debian packages: x"))
+        report(Event("done", "app", "1 of 3 steps cached", 2.04))
+    told = [line.split(maxsplit=1)[1] for line in capsys.readouterr().err.splitlines()]
+    assert told == ["app: Debian packages: x", "app: done, 1 of 3 steps cached (2.0 s)"]
+
+
+def test_json_leaves_only_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    with reporter("build", output="json") as report:
+        report(Event("done", "app"))
+        report(Event("failed", "db", "no"))
+    assert "db: FAILED, no" in capsys.readouterr().err

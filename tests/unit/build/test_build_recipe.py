@@ -1,0 +1,111 @@
+"""Catalogue -> recipe: the Dockerfile as a golden file, and what must hold for every recipe."""
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from stackyard.build.parts import Recipe
+
+GOLDEN = Path(__file__).parent / "Dockerfile.golden"
+Make = Callable[..., Recipe]
+
+
+def test_the_dockerfile_is_the_golden_one(make: Make) -> None:
+    """Write it anew with GOLDEN=write, and read the difference."""
+    if os.environ.get("GOLDEN") == "write":
+        GOLDEN.write_text(make().dockerfile)
+    assert make().dockerfile == GOLDEN.read_text()
+
+
+def test_the_same_catalogue_gives_the_same_recipe(make: Make) -> None:
+    assert make() == make()
+
+
+def test_every_stage_comes_after_those_that_it_needs(real: Recipe) -> None:
+    seen: set[str] = set()
+    for stage in real.stages.values():
+        assert stage.external or stage.source in seen
+        assert seen.issuperset(stage.uses)
+        assert seen.issuperset(re.findall(r"from=([a-z.-]+)", stage.text))
+        seen.add(stage.name)
+
+
+def test_every_path_that_is_mounted_or_copied_is_in_the_context(real: Recipe) -> None:
+    for stage in real.stages.values():
+        text = stage.text
+        sources = re.findall(r"type=bind,source=([^,]+)", text) + re.findall(r"^COPY ([a-z]\S*) ", text, re.MULTILINE)
+        for source in sources:
+            assert any(path == source or path.startswith(source.rstrip("/") + "/") for path in real.context), source
+
+
+def test_only_what_every_engine_knows_is_used(real: Recipe) -> None:
+    words = {line.split()[0] for line in real.dockerfile.splitlines() if line}
+    assert words == {"FROM", "RUN", "COPY", "ENV", "USER", "ENTRYPOINT", "LABEL"}
+    assert not re.search(r"<<|--link|# *syntax|--security|--network", real.dockerfile)
+
+
+def test_nothing_of_the_build_host_is_in_the_recipe(real: Recipe) -> None:
+    text = real.dockerfile + "".join(repr(file.content) for file in real.context.values())
+    assert "proxy=" not in text.lower()
+    assert not re.search(r"deb\.debian\.org|pypi\.org|SSL_CERT_FILE=/etc", text)
+
+
+def test_subs_share_the_layers_of_their_base(make: Make) -> None:
+    recipe = make()
+    assert recipe.stages["app-api"].source == "app-api.body"
+    assert recipe.stages["app-api.body"].source == "app.body"
+    assert "netbase" not in recipe.stages["app-api.body"].text
+
+
+def test_the_entrypoint_comes_last(real: Recipe) -> None:
+    for image in real.images:
+        layers = [each.text for each in real.stages[image].instructions if each.counts]
+        assert layers[-2].startswith("COPY --from=shared.app")
+        assert layers[-1] == f"COPY containers/{image}/ /opt/stackyard/container/"
+
+
+def test_a_description_is_not_expanded(make: Make) -> None:
+    assert 'org.opencontainers.image.description="What both share; costs \\$5."' in make().stages["app"].text
+
+
+def test_another_cache_changes_no_identity(make: Make) -> None:
+    usual, apart = make(), make(cache="-bench")
+    assert "id=stackyard-uv-bench," in apart.dockerfile
+    assert [apart.inputs(image) for image in apart.images] == [usual.inputs(image) for image in usual.images]
+
+
+def test_the_container_folder_has_templates_scripts_and_what_is_shared(make: Make) -> None:
+    context = make().context
+    own = {
+        path.removeprefix("containers/app-api/"): file
+        for path, file in context.items()
+        if path.startswith("containers/app-api/")
+    }
+    assert set(own) == {"container.json", "migrate", "policy.json", "templates/app.conf.j2", "templates/shared.j2"}
+    assert own["migrate"].mode == 0o755
+    assert "containers/bare/templates/shared.j2" not in context
+
+
+def test_images_of_a_service_have_one_identity_of_its_bootstrap(make: Make, root: Path) -> None:
+    def identities() -> set[str]:
+        context = make().context
+        names = [f"containers/{name}/container.json" for name in ("app", "app-api", "app-agent")]
+        return {json.loads(context[name].content)["identity"] for name in names}  # type: ignore[arg-type]
+
+    before = identities()
+    assert len(before) == 1
+    (root / "area/app/app.conf.j2").write_text("other")
+    assert identities() == before
+    (root / "area/app/migrate").write_text("#!/bin/sh\necho more\n")
+    assert identities() != before
+
+
+def test_the_baked_database_has_valid_values_and_no_needs(make: Make) -> None:
+    context = make().context
+    environment = context["database/environment"].content
+    assert environment == b"MYSQL_SERVER=192.0.2.10\nTOKEN=example\n"
+    data = json.loads(context["database/services/app/container.json"].content)  # type: ignore[arg-type]
+    assert data["needs"] == [] and data["command"] == []  # noqa: PT018
+    assert json.loads(context["database/services/app/declares.json"].content) == {"database": [{"name": "app"}]}  # type: ignore[arg-type]

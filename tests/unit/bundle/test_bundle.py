@@ -1,0 +1,105 @@
+"""A site as files."""
+
+import re
+
+import pytest
+import yaml
+
+from resolved_sites import TOY, rendered, resolved
+from stackyard.bundle.envfile import env_file
+from stackyard.plan.resolved import ResolvedSite
+from stackyard.secrets import REDACTED, Secret, Secrets, load, save
+
+
+def test_the_same_site_gives_the_same_bytes(demo: ResolvedSite) -> None:
+    assert rendered(demo) == rendered(resolved("demo"))
+
+
+def test_no_secret_is_anywhere_but_in_its_file(demo: ResolvedSite) -> None:
+    made = rendered(demo)
+    secrets = {text for each in demo.containers for secret in each.secrets.values() for text in [secret.reveal()]}
+    for files in made.files.values():
+        for path, file in files.items():
+            if "/secrets/" in path:
+                assert (file.mode, file.user is not None) == (0o400, True)
+            else:
+                assert not [secret for secret in secrets if secret in file.content.decode()], path
+    assert not re.search(r"<(password|fernet)-", "".join(map(repr, (made, demo, made.targets))))
+
+
+def test_every_secret_file_is_mounted_and_named(demo: ResolvedSite) -> None:
+    for files in rendered(demo).files.values():
+        for path, file in files.items():
+            if not path.endswith(".yml"):
+                continue
+            document = yaml.safe_load(file.content)
+            directory = path.partition("/")[0]
+            for name, secret in document.get("secrets", {}).items():
+                assert f"{directory}/{secret['file'].removeprefix('./')}" in files
+                container, _dot, variable = name.partition(".")
+                service = document["services"][container]
+                assert service["environment"][f"{variable}_FILE"] == f"/run/secrets/{variable}"
+
+
+def test_nothing_is_privileged_and_everything_is_confined(demo: ResolvedSite) -> None:
+    for files in rendered(demo).files.values():
+        for service in (
+            service for path in files if path.endswith(".yml") for service in services(files[path].content)
+        ):
+            assert "privileged" not in service
+            assert service["cap_drop"] == ["ALL"]
+            assert "no-new-privileges:true" in service["security_opt"]
+            assert service["logging"]["options"]["max-size"]
+
+
+def services(content: bytes) -> list[dict[str, object]]:
+    return list(yaml.safe_load(content)["services"].values())
+
+
+def test_a_change_changes_the_hash_of_those_that_it_concerns() -> None:
+    before = {target.name: target.hash for target in rendered(resolved("toy", TOY)).targets}
+    after = {target.name: target.hash for target in rendered(resolved("toy", TOY, settings={"MODE": "crash"})).targets}
+    assert {name for name in after if after[name] != before[name]} == {"toytest-two-late"}
+
+
+def test_common_env_holds_what_all_that_know_it_share() -> None:
+    files = rendered(resolved("toy", TOY, settings={"GREETING": "hello $USER"})).files
+    text = files["one"]["front/common.env"].content.decode()
+    assert text.splitlines()[1:] == ["GREETING='hello $USER'", "HOST_IP=172.31.96.10"]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("plain-1.2/3", "plain-1.2/3"),
+        ("two words", "'two words'"),
+        ("#not a comment", "'#not a comment'"),
+        ("$HOME", "'$HOME'"),
+        ("it's $5", '"it\'s \\$5"'),
+        ("a\nb", '"a\\nb"'),
+        ("", ""),
+    ],
+)
+def test_values_are_quoted_when_they_need_it(value: str, written: str) -> None:
+    assert env_file({"NAME": value}).decode().splitlines()[1] == f"NAME={written}"
+
+
+def test_a_secret_does_not_show_itself() -> None:
+    secret = Secret("hunter2")
+    shown = f"{secret} {secret!r} {secret:>20} {[secret]} {str(secret)}"  # noqa: RUF010 - each way to print
+    assert "hunter2" not in shown
+    assert REDACTED in shown
+    with pytest.raises(TypeError):
+        ", ".join([secret])  # type: ignore[list-item]  # noqa: FLY002 - what must fail
+
+
+def test_the_store_keeps_and_makes_secrets(tmp_path) -> None:
+    path = tmp_path / "secrets.json"
+    first = load(path)
+    password, key = first.get("a/b").reveal(), first.get("a/key", "fernet").reveal()
+    assert (len(password), len(key), first.made) == (32, 44, ["a/b", "a/key"])
+    save(path, first)
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = load(path)
+    assert (again.get("a/b").reveal(), again.made) == (password, [])
+    assert Secrets({"x": "y"}).get("x") == Secret("y")

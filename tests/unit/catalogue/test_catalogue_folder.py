@@ -1,0 +1,119 @@
+"""The catalogue of this repository, as it is."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from stackyard.catalogue import Catalogue, catalogue_root, load, open_site, releases, sdns
+from stackyard.catalogue.schema import MODELS, schema, schema_text
+from stackyard.entrypoint.contract import read_environment
+from stackyard.entrypoint.expressions import truth
+from stackyard.entrypoint.render import Renderer
+
+ROOT = catalogue_root()
+REPOSITORY = Path(__file__).parents[3]
+EVERY = [(release, sdn) for release in releases(ROOT) for sdn in sdns(ROOT)]
+
+
+@pytest.mark.parametrize(("release", "sdn"), EVERY)
+def test_loads(release: str, sdn: str) -> None:
+    assert load(ROOT, release, sdn).images
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "sites").glob("*.yaml")))
+def test_sites_open(name: str) -> None:
+    site, catalogue = open_site(name)
+    assert site.site == name
+    assert catalogue.release == site.release
+
+
+def test_opening_the_demo_takes_little() -> None:
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        open_site("demo")
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.3
+
+
+def _images() -> list[tuple[Catalogue, str]]:
+    return [(catalogue, name) for each in EVERY for catalogue in [load(ROOT, *each)] for name in catalogue.images]
+
+
+EXAMPLES = {
+    "str": "text",
+    "name": "name",
+    "host": "192.0.2.10",
+    "address": "192.0.2.10",
+    "cidr": "192.0.2.0/24",
+    "port": "1024",
+    "int": "1",
+    "bool": "true",
+    "url": "http://192.0.2.10:80",
+    "list": "one,two",
+    "path": "/path",
+    "secret": "secret",
+    "json": "[]",
+}
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["required", "everything"])
+@pytest.mark.parametrize(("catalogue", "image"), _images(), ids=lambda value: value if isinstance(value, str) else "")
+def test_templates_render(catalogue: Catalogue, image: str, everything: bool) -> None:
+    """With the required variables alone, and with all of them."""
+    data = catalogue.container_json(image, "")
+    env = {
+        name: str(variable["example"] or (variable["values"] or [EXAMPLES[variable["type"]]])[0])
+        for name, variable in data["contract"].items()
+        if variable["required"] or (everything and variable["default"] is None)
+    }
+    outcome = read_environment(data["contract"], env, known=data["known"])
+    assert not outcome.errors
+    folders = [*catalogue.folders[data["service"]], catalogue.fragment_templates]
+    renderer = Renderer(outcome.values, [str(folder) for folder in folders])
+    for template in data["templates"].values():
+        if truth(template["when"], outcome.values):
+            assert renderer.file(template["source"]) is not None
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_stored_schemas_are_those_of_the_models(name: str) -> None:
+    stored = (REPOSITORY / "docs" / "schema" / f"{name}.json").read_text()
+    assert stored == schema_text(name), "run: stackyard schema --write docs/schema"
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("site", "sites/*.yaml"),
+        ("structure", "releases/*/structure.yaml"),
+        ("base", "releases/*/base.yaml"),
+        ("sdn", "*/sdn.yaml"),
+    ],
+)
+def test_files_fit_their_schemas(name: str, pattern: str) -> None:
+    files = sorted(ROOT.glob(pattern))
+    assert files
+    for file in files:
+        jsonschema.validate(yaml.safe_load(file.read_text()), schema(name))
+
+
+def test_demo_names_its_schema() -> None:
+    demo = ROOT / "sites" / "demo.yaml"
+    first = demo.read_text().partition("\n")[0]
+    assert first.startswith("# yaml-language-server: $schema=")
+    assert (demo.parent / first.partition("=")[2]).resolve() == REPOSITORY / "docs" / "schema" / "site.json"
+
+
+def test_help_takes_little() -> None:
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import stackyard.cli as c; c.main(['--help'])"], check=True, stdout=-3)
+        times.append(time.perf_counter() - began)
+    assert min(times) < 0.3

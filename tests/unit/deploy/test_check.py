@@ -1,0 +1,105 @@
+"""What stands in the way of `up` is told with its line and its remedy, before anything is touched."""
+
+import errno
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from resolved_sites import TOY, resolved
+from stackyard.bundle import bundle
+from stackyard.deploy import check, engine
+from stackyard.deploy.state import SiteState, locked
+from stackyard.effects import host
+from stackyard.errors import InputError
+from stackyard.plan.decide import Plan, decide
+from stackyard.plan.observed import Observed
+from stackyard.plan.resolved import ResolvedSite
+
+Refused = Callable[..., InputError]
+
+
+def planned(site: ResolvedSite, *, built: bool = True) -> Plan:
+    images = {each.image: "sha256:1" for each in site.containers} | {site.node_image: "sha256:1"} if built else {}
+    return decide(site.networks, bundle(site, b"key").targets, Observed({}, {}, images))
+
+
+@pytest.fixture
+def refused(monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """Refuses the toy site, with top-level keys changed, before it is up."""
+    monkeypatch.setattr(engine, "publishers", lambda _port: [])
+    monkeypatch.setattr(engine, "other_networks", lambda _site: {"other": ("172.31.97.128/25",)})
+
+    def call(*, built: bool = True, **changes: object) -> InputError:
+        site = resolved("toy", TOY, **changes)
+        with pytest.raises(InputError) as caught:
+            check.engine_allows(site, planned(site, built=built), lambda path: f"toy.yaml:{len(path)}: ")
+        return caught.value
+
+    return call
+
+
+def test_a_port_that_another_process_has(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        error = refused(publish={"offset": port - 7000} if port >= 7000 else {})
+    assert error.message.startswith(f"toy.yaml:1: publish: port {port} (echo) of 127.0.0.1 is in use by ")
+    assert "(process " in error.message
+    assert "offset" in error.hint
+
+
+def test_ports_that_another_container_has_are_one_problem(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
+    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: False)
+    monkeypatch.setattr(engine, "publishers", lambda _port: ["other-one"])
+    assert refused().message.endswith(" of 127.0.0.1 is in use by the container other-one")
+
+
+def test_an_address_that_the_host_has_not(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
+    error = refused(publish={"address": "192.0.2.77"})
+    assert error.message == "toy.yaml:2: publish.address: this host has no address 192.0.2.77"
+
+
+def test_a_network_that_another_has(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: True)
+    error = refused()
+    assert error.message.startswith("toy.yaml:2: networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.128/25")
+
+
+def test_images_that_are_not_there(refused: Refused) -> None:
+    error = refused(built=False)
+    assert error.message.startswith("3 of the site's images are not there: ")
+    assert "stackyard build" in error.hint
+
+
+def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(InputError, match=r"`stackyard up` .* needs root") as caught:
+        check.root("up")
+    assert "sudo" in caught.value.hint
+
+
+def test_state_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    state = SiteState(tmp_path / "file" / "sites" / "one")
+    with pytest.raises(InputError, match=r"cannot write to .*: Not a directory"), locked(state, "up"):
+        pass
+    with pytest.raises(InputError, match=r"state\.json: Not a directory"):
+        state.read()
+
+
+def test_a_port_is_free_and_an_address_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert host.has_address("127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert not host.port_is_free("127.0.0.1", port)
+        assert host.port_holder(port).endswith(")")
+
+    def refuse(_socket: object, _address: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "not here")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert not host.has_address("192.0.2.77")

@@ -1,0 +1,35 @@
+"""A crash loop's log is told once."""
+
+import pytest
+
+from stackyard.deploy.repeats import collapsed
+
+TRACE = ["12:00:{n:02} start, process {n}", "Traceback", "  File x", "  File x", "OSError: no 0x{n:04x}"]
+
+
+def starts(count: int) -> list[str]:
+    return [line.format(n=n) for n in range(count) for line in TRACE]
+
+
+def test_the_last_block_is_shown_once_with_its_count() -> None:
+    assert collapsed(starts(6), 15) == [*starts(6)[-5:], "(these 5 lines 6 times)"]
+
+
+def test_the_begin_of_one_more_is_left_out() -> None:
+    lines = starts(6)
+    assert collapsed([*lines, *starts(7)[30:32]], 15) == collapsed(lines, 15)
+
+
+def test_what_came_before_is_kept_as_far_as_there_is_room() -> None:
+    assert collapsed(["first words", *starts(3)], 15)[0] == "first words"
+    assert collapsed(["first words", *starts(3)], 5) == [*starts(3)[-5:], "(these 5 lines 3 times)"]
+
+
+@pytest.mark.parametrize("lines", [[], ["one"], ["one", "two", "three"], starts(1)[:3]])
+def test_without_repetition_nothing_changes(lines: list[str]) -> None:
+    assert collapsed(lines, 15) == lines
+    assert collapsed(lines, 2) == lines[-2:]
+
+
+def test_one_line_again_and_again() -> None:
+    assert collapsed(["begin", *["no"] * 5], 15) == ["begin", "no", "(this line 5 times)"]

@@ -1,0 +1,207 @@
+"""Needs and health, against real sockets, a real web server and real commands."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+import time
+
+import pytest
+
+from stackyard.entrypoint import health, markers, needs
+from stackyard.entrypoint.expressions import ExpressionError
+from stackyard.entrypoint.failure import Failure
+from stackyard.entrypoint.probes import http as ask_http
+from stackyard.entrypoint.probes import question, split, tcp
+
+
+@pytest.fixture
+def listening():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def web():
+    """A web server that answers /NUMBER with that status."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(int(self.path.strip("/").split("?")[0]))
+            self.send_header("Location", "http://127.0.0.1:1/")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Be quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_tcp(listening):
+    assert tcp(("127.0.0.1", listening)) is None
+    assert tcp(("127.0.0.1", free_port())) == "connection refused"
+    assert tcp(("no-such-host.invalid", 1))
+
+
+def test_split():
+    assert split("h:1") == ("h", 1)
+    assert split("[::1]:80") == ("::1", 80)
+    assert split("::1:80") == ("::1", 80)
+    for wrong in ("h", "h:", ":1", "h:x"):
+        with pytest.raises(ExpressionError, match="host:port"):
+            split(wrong)
+
+
+@pytest.mark.parametrize("status", [200, 300, 302, 401, 404])
+def test_a_web_server_that_answers_is_there(web, status):
+    assert ask_http(f"{web}/{status}?x=1") is None
+
+
+def test_a_web_server_in_trouble_is_not(web):
+    assert ask_http(f"{web}/503") == "status 503"
+    assert ask_http(f"http://127.0.0.1:{free_port()}/") == "connection refused"
+
+
+def test_what_is_no_web_server_is_not(listening, monkeypatch):
+    monkeypatch.setattr("stackyard.entrypoint.probes.SECONDS", 0.2)
+    assert ask_http(f"http://127.0.0.1:{listening}/") == "timed out"
+
+
+def test_proxies_are_not_asked(web, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert ask_http(f"{web}/200") is None
+
+
+@pytest.mark.parametrize(
+    ("probe", "asked", "seen"),
+    [
+        ({"exec": ["sh", "-c", "echo {{ METADATA_PORT }}; exit 4"]}, "sh -c", "exit code 4: 8775"),
+        ({"exec": ["true"]}, "true", None),
+        ({"exec": ["no-such-program"]}, "no-such-program", "no-such-program: No such file or directory"),
+        ({"file": "/{{ GLANCE_SERVER }}"}, "/nowhere", "it does not exist"),
+        ({"file": "/"}, "/", None),
+    ],
+)
+def test_commands_and_files(begin, probe, asked, seen):
+    session = begin({"KEYSTONE_SERVER": "h", "ADMIN_PASSWORD": "x", "GLANCE_SERVER": "nowhere"})
+    words, ask = question(probe, session, {"PATH": "/usr/bin:/bin"})
+    assert asked in words
+    assert ask() == seen
+
+
+def test_a_command_that_does_not_answer_is_ended(begin, monkeypatch):
+    monkeypatch.setattr("stackyard.entrypoint.probes.COMMAND_SECONDS", 0.2)
+    start = time.monotonic()
+    _, ask = question({"exec": ["sleep", "60"]}, begin(), {"PATH": "/usr/bin:/bin"})
+    assert ask() == "no answer in 0.2 s"
+    assert time.monotonic() - start < 5
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.pauses: list[float] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+def wait(answers, deadline=300.0):
+    clock = Clock()
+    asked = iter(answers)
+    needs.wait("the database", lambda: next(asked, "refused"), deadline, clock=clock.time, sleep=clock.sleep)
+    return clock
+
+
+def test_waiting_says_nothing_when_it_is_there(capsys):
+    assert wait([None]).pauses == []
+    assert capsys.readouterr().err == ""
+
+
+def test_waiting_begins_and_ends_with_a_line(capsys):
+    wait(["refused", "refused", None])
+    assert capsys.readouterr().err.splitlines() == [
+        "stackyard: waiting for the database, at most 300 s: refused",
+        "stackyard: the database is there after 0.5 s",
+    ]
+
+
+def test_waiting_says_so_once_a_minute_and_gives_up_at_the_deadline(capsys):
+    with pytest.raises(Failure, match="gave up waiting for the database after 300 s; seen last: refused"):
+        wait([])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 + 4
+    assert "still waiting for the database, 61 s of 300: refused" in lines[1]
+
+
+def test_pauses_grow_from_a_fifth_of_a_second_to_one():
+    pauses = wait(["refused"] * 20 + [None]).pauses
+    assert pauses[0] == 0.2
+    assert pauses == sorted(pauses)
+    assert max(pauses) == 1.0
+
+
+def test_a_start_waits_until_the_port_is_open(image):
+    port = free_port()
+    image.data["needs"] = [
+        {"name": "the queue", "tcp": f"{{{{ KEYSTONE_SERVER }}}}:{port}", "deadline": 30},
+        {"name": "never", "tcp": "127.0.0.1:1", "when": "GLANCE_SERVER"},
+    ]
+    image.data["command"] = ["echo", "started"]
+    process = image.popen(env={"KEYSTONE_SERVER": "127.0.0.1", "ADMIN_PASSWORD": "hush"})
+    assert "warning" in process.stderr.readline()
+    assert f"waiting for the queue (tcp 127.0.0.1:{port}), at most 30 s" in process.stderr.readline()
+    assert not image.root.exists()
+    with socket.create_server(("127.0.0.1", port)):
+        stdout, stderr = process.communicate(timeout=30)
+    assert stdout == "started\n"
+    assert "the queue (tcp" in stderr
+
+
+def test_a_start_gives_up_with_what_was_seen_last(image):
+    image.data["needs"] = [{"name": "the queue", "tcp": f"127.0.0.1:{free_port()}", "deadline": 1}]
+    done = image.start()
+    assert done.returncode == 1
+    assert "gave up waiting for the queue" in done.stderr
+    assert "seen last: connection refused" in done.stderr
+
+
+def test_health(begin, image, listening):
+    health.check(begin(), {})
+    image.data["health"] = {"tcp": f"127.0.0.1:{listening}"}
+    health.check(begin(), {})
+    port = free_port()
+    image.data["health"] = {"tcp": f"127.0.0.1:{port}"}
+    with pytest.raises(Failure, match=f"nova-api is not healthy: tcp 127.0.0.1:{port}: connection refused"):
+        health.check(begin(), {})
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_health_of_a_command_is_its_exit_code(image, code):
+    image.data["health"] = {"exec": ["sh", "-c", f"exit {code}"]}
+    done = image.start("health")
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_a_marker_url():
+    where = markers.place("mysql+pymysql://nova:p%40ss%2F@[::1]:3307/nova_api")
+    assert where == ("::1", 3307, "nova", "p@ss/", "nova_api")
+    assert "p@ss" not in str(where)
+    for wrong in ("http://h/x", "mysql://h", "mysql:///x"):
+        with pytest.raises(Failure, match="marker"):
+            markers.place(wrong)

@@ -1,0 +1,247 @@
+"""The entrypoint as a process: what it prints, what it becomes, how it ends."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jinja2
+import pytest
+
+import stackyard.entrypoint
+
+FOLDER = Path(stackyard.entrypoint.__file__).parent
+ALLOWED = {"jinja2", "pymysql", *sys.stdlib_module_names}
+
+
+def wait_until(holds, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.02)
+
+
+def test_run_renders_and_becomes_the_process(image):
+    image.data["command"] = ["sh", "-c", "echo pid $$ at {{ METADATA_PORT }}; exit 7"]
+    process = image.popen()
+    stdout, _ = process.communicate(timeout=30)
+    assert stdout == f"pid {process.pid} at 8775\n"
+    assert process.returncode == 7
+    assert "@192.0.2.10:3306/nova" in image.rendered().read_text()
+
+
+def test_a_second_start_gives_the_same_bytes(image):
+    image.start("run")
+    first = image.rendered().read_bytes()
+    image.start("run")
+    assert image.rendered().read_bytes() == first
+
+
+def test_another_command_gets_the_configuration_and_the_environment(image):
+    done = image.start("sh", "-c", 'cat "$STACKYARD_ROOT/etc/nova/nova.conf"; echo $KEYSTONE_SERVER "$@"', "-", "a b")
+    assert done.returncode == 0
+    assert "debug = False" in done.stdout
+    assert done.stdout.endswith("192.0.2.10 a b\n")
+
+
+def test_a_command_that_is_not_there(image):
+    done = image.start("no-such-program")
+    assert done.returncode == 127
+    assert "cannot execute no-such-program" in done.stderr
+
+
+def test_the_process_gets_the_signals_of_a_fresh_one(image):
+    image.data["command"] = ["sh", "-c", "grep SigIgn /proc/self/status"]
+    ignored = int(image.start().stdout.split()[1], 16)
+    by_python = sum(1 << number - 1 for number in (signal.SIGPIPE, signal.SIGXFSZ))
+    assert not ignored & by_python
+
+
+def test_bad_input_says_everything_touches_nothing_and_exits_with_2(image):
+    done = image.start(env={"KEYSTONE_SERVR": "x", "METADATA_PORT": "0", "VIRT_TYPE": "xen", "CINDER_SERVER": "y"})
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert not image.root.exists()
+    assert done.stderr.splitlines() == [
+        "stackyard: nova-api cannot start: 4 problems with its environment",
+        "stackyard:   METADATA_PORT   '0' is not a port: a number from 1 to 65535",
+        (
+            "stackyard:   ADMIN_PASSWORD  is required and not given: Password of the administrator. "
+            "(ADMIN_PASSWORD_FILE names a file that holds it)"
+        ),
+        "stackyard:   VIRT_TYPE       'xen' is not allowed: one of auto, kvm, qemu",
+        "stackyard:   KEYSTONE_SERVR  is unknown: did you mean KEYSTONE_SERVER, which is required?",
+        "stackyard: to list all variables of this image, run it with the argument: explain",
+    ]
+
+
+def test_an_environment_of_the_seed_starts_with_a_warning_and_a_note(image):
+    seed = {
+        "ADMIN_PASSWORD": "contrail123",
+        "KEYSTONE_SERVER": "192.168.0.1",
+        "CINDER_SERVER": "192.168.0.1",
+        "DISCOVERY_SERVER": "192.168.0.1",
+    }
+    done = image.start(env=seed)
+    assert done.returncode == 0
+    assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == ["warning", "note"]
+    assert "contrail123" not in done.stderr
+
+
+def test_a_secret_file_gives_no_warning(image, tmp_path):
+    (tmp_path / "secret").write_text("p@ss\n")
+    done = image.start(env={"KEYSTONE_SERVER": "h", "ADMIN_PASSWORD_FILE": str(tmp_path / "secret")})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nova:p%40ss@" in image.rendered().read_text()
+
+
+def test_prepare_runs_before_and_stops_the_start_when_it_fails(image):
+    image.data["prepare"] = [["sh", "-c", "echo preparing {{ ADMIN_PASSWORD }}"], ["sh", "-c", "echo no; exit 3"]]
+    image.data["command"] = ["echo", "started"]
+    done = image.start()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "preparing ********" in done.stderr
+    assert "failed with exit code 3; its last 1 lines:\nstackyard:   no" in done.stderr
+
+
+def test_afterwards_runs_beside_and_is_no_child_of_the_process(image, tmp_path):
+    script = f"sleep 0.3; grep PPid /proc/$$/status > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/beside"
+    image.data["afterwards"] = [["sh", "-c", script]]
+    image.data["command"] = ["sleep", "1"]
+    process = image.popen()
+    wait_until((tmp_path / "beside").exists)
+    assert int((tmp_path / "beside").read_text().split()[1]) != process.pid
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("probe", [{"tcp": "127.0.0.1:1"}, {"exec": ["sleep", "60"]}, {"file": "/nowhere"}])
+def test_sigterm_ends_the_waiting_at_once(image, probe):
+    image.data["needs"] = [{"name": "godot", **probe}, {"name": "x", "file": "/nowhere"}]
+    process = image.popen()
+    if "exec" in probe:
+        time.sleep(0.7)
+    else:
+        assert "waiting for godot" in process.stderr.readline() + process.stderr.readline()
+    start = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert time.monotonic() - start < 1
+    assert process.returncode in {-signal.SIGTERM, 143}
+
+
+def test_sigterm_ends_the_preparing_with_its_command(image, tmp_path):
+    pid = tmp_path / "pid"
+    image.data["prepare"] = [["sh", "-c", f"echo $$ > {pid}; exec sleep 60"]]
+    process = image.popen()
+    wait_until(lambda: pid.exists() and pid.read_text().strip())
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=10)
+    assert process.returncode == 143
+    assert "stopped by SIGTERM" in stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_config_masks_secrets_unless_asked(image):
+    shown = image.start("config", env={"KEYSTONE_SERVER": "h", "ADMIN_PASSWORD": "hu/sh"})
+    assert shown.stdout.startswith("### /etc/nova/nova.conf (mode 0400)\n[DEFAULT]\n")
+    assert "nova:********@h:3306" in shown.stdout
+    assert "hu" not in shown.stdout + shown.stderr
+    assert not image.root.exists()
+    env = {"KEYSTONE_SERVER": "h", "ADMIN_PASSWORD": "hu/sh"}
+    assert "nova:hu%2Fsh@h" in image.start("config", "--secrets", "/etc/nova/nova.conf", env=env).stdout
+
+
+def test_config_of_one_file_is_that_file(image):
+    image.start("run")
+    assert image.start("config", "/etc/nova/nova.conf", "--secrets").stdout == image.rendered().read_text()
+
+
+def test_config_of_an_unknown_file(image):
+    done = image.start("config", "/etc/nova/nova.cnf")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean /etc/nova/nova.conf?" in done.stderr
+
+
+def test_validate_writes_nothing(image):
+    done = image.start("validate")
+    assert done.returncode == 0
+    assert "is valid" in done.stderr
+    assert not image.root.exists()
+    image.template("nova.conf.j2", "{{ TYPO }}")
+    assert image.start("validate").returncode == 1
+
+
+@pytest.mark.parametrize("argv", [["--wat"], ["config", "--wat"], ["run", "x"], ["explain", "--output", "xml"]])
+def test_wrong_arguments(image, argv):
+    assert image.start(*argv).returncode == 2
+
+
+def test_help(image):
+    assert "explain [VAR]" in image.start("help").stdout
+
+
+def test_an_image_without_its_description(tmp_path, image):
+    done = image.start(env={"STACKYARD_CONTAINER": str(tmp_path / "gone")})
+    assert done.returncode == 1
+    assert "container.json: No such file" in done.stderr
+
+
+def test_the_launcher_starts_what_is_beside_it(image, tmp_path):
+    """With another Python than the image's, the same flags, and the folders of an image."""
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "stackyard_entrypoint").symlink_to(FOLDER)
+    text = (FOLDER / "launcher").read_text()
+    assert text.startswith("#!/usr/bin/python3 -IS\n")
+    lib = str(Path(jinja2.__file__).parents[1])
+    text = text.replace("/opt/stackyard/app", str(app)).replace("/opt/stackyard/lib", lib)
+    launcher = tmp_path / "launcher"
+    launcher.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-IS", launcher, "config"], env=image.env(), capture_output=True, text=True, check=True
+    )
+    assert "[database]" in done.stdout
+
+
+@pytest.mark.parametrize("path", sorted([*FOLDER.glob("*.py"), FOLDER / "launcher"]), ids=lambda path: path.name)
+def test_it_runs_on_python_3_9_and_imports_nothing_of_the_rest(path):
+    tree = ast.parse(path.read_text(), feature_version=(3, 9))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= ALLOWED
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 1 or str(node.module).split(".")[0] in {*ALLOWED, "stackyard_entrypoint"}
+
+
+def test_what_is_not_needed_is_not_imported(image):
+    """The start of an image without templates stays below the cost of Jinja, and no start pays for the rest."""
+    image.data["templates"] = {}
+    image.data["command"] = ["echo", "{{ KEYSTONE_SERVER }}"]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c",
+         "import sys; from stackyard.entrypoint.main import main; sys.exit(main(['run']))"],
+        env=image.env(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    imported = set(re.findall(r"\| +([\w.]+)$", done.stderr, re.MULTILINE))
+    assert done.stdout == "192.0.2.10\n"
+    assert "stackyard.entrypoint.start" in imported
+    heavy = {"jinja2", "pymysql", "urllib.request", "http.client", "ssl", "subprocess", "argparse", "ipaddress"}
+    assert imported & heavy == set()
+
+
+def test_explain_json_is_the_contract(image):
+    data = json.loads(image.start("explain", "--output", "json", env={}).stdout)
+    assert data["image"] == "nova-api"
+    assert [v["name"] for v in data["variables"]][:2] == ["KEYSTONE_SERVER", "ADMIN_PASSWORD"]
+    assert data["variables"][0]["sets"] == ["nova.conf [keystone_authtoken] auth_url"]
+    assert data["variables"][1]["file"] == "ADMIN_PASSWORD_FILE"
+    assert json.loads(image.start("explain", "VIRT_TYPE", "--output=json", env={}).stdout)["default"] == "auto"

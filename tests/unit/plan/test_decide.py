@@ -1,0 +1,229 @@
+"""Steps and their reasons."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resolved_sites import TOY, Resolve, rendered, resolved
+from stackyard.bundle import Bundle
+from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Plan, Target, decide
+from stackyard.plan.observed import Network, Observed, Running
+from stackyard.plan.resolved import ResolvedSite
+from stackyard.plan.text import as_data, as_text
+
+_CLOCK = itertools.count(100)
+_IDS = itertools.count()
+
+
+def started(target: Target, nodes: dict[str, Running], **changes: object) -> Running:
+    """What the engine shows once a target was made and started."""
+    node = nodes.get(target.member_of or "")
+    done = {"status": "exited", "exit_code": 0} if target.once else {"status": "running"}
+    labels = {
+        "stackyard.node": target.node,
+        "stackyard.container": target.container,
+        LABEL_HASH: target.hash,
+        LABEL_CONFIG: " ".join(f"{name.replace(' ', '-')}:{value}" for name, value in target.parts.items()),
+    }
+    made = Running(
+        id=f"id{next(_IDS)}",
+        name=target.name,
+        image_id=f"id of {target.image}",
+        labels=labels,
+        status=str(done["status"]),
+        started_at=f"2027-01-01T00:00:00.{next(_CLOCK):09d}Z",
+        network_mode=f"container:{node.id}" if node else "toytest-management",
+        pid_mode=f"container:{node.id}" if node and target.shares_pid else "",
+        environment=target.environment,
+        addresses=target.addresses,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def everything(site: ResolvedSite, made: Bundle) -> Observed:
+    """The engine after the site was brought up."""
+    containers: dict[str, Running] = {}
+    for target in made.targets:
+        containers[target.name] = started(target, containers)
+    networks = {name: Network(name, (subnet,), internal) for name, (subnet, internal) in site.networks.items()}
+    return Observed(containers, networks, {image: f"id of {image}" for image in site.images})
+
+
+def steps(plan: Plan) -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {step.key: (step.verb, step.why) for step in plan.changes}
+
+
+def planned(site: ResolvedSite, observed: Observed, made: Bundle | None = None) -> Plan:
+    return decide(site.networks, (made or rendered(site)).targets, observed)
+
+
+def applied(observed: Observed, plan: Plan, site: ResolvedSite, made: Bundle) -> Observed:
+    """What the engine shows after the plan was walked as `deploy` does it."""
+    containers = dict(observed.containers)
+    for step in plan.of("remove", "recreate"):
+        del containers[step.name]
+    for target in sorted(made.targets, key=lambda target: target.member_of is not None):
+        verb = next(step.verb for step in plan.steps if step.name == target.name)
+        if verb in {"create", "recreate"}:
+            containers[target.name] = started(target, containers)
+        elif verb in {"start", "restart"}:
+            fresh = started(target, containers)
+            changes = {"status": fresh.status, "exit_code": 0, "started_at": fresh.started_at}
+            containers[target.name] = replace(containers[target.name], **changes)  # type: ignore[arg-type]
+    return Observed(containers, everything(site, made).networks, observed.images)
+
+
+def test_the_plan_from_nothing_is_the_golden_text(toy: Resolve) -> None:
+    site = toy()
+    images = dict.fromkeys(site.images, "id")
+    assert as_text(site, planned(site, Observed(images=images)), ["echo/token"]) == (
+        "site toytest: release 1, plain, vxlan\n"
+        "  + secret echo/token: not there\n"
+        "  + network toytest-management 172.31.96.0/24: create, not there\n"
+        "  + network toytest-tunnel 172.31.97.0/24: create, not there\n"
+        "  + node one: create, not there\n"
+        "  + node two: create, not there\n"
+        "  + container one/echo: create, not there\n"
+        "  + container one/set-up: create, not there\n"
+        "  + container two/late: create, not there\n"
+        "create 5\n"
+    )
+
+
+def test_the_plan_of_what_is_there_is_empty(demo: ResolvedSite) -> None:
+    made = rendered(demo)
+    plan = planned(demo, everything(demo, made), made)
+    assert plan.empty
+    assert as_text(demo, plan).endswith(f"nothing to do: {len(made.targets)} containers are as they should be\n")
+    assert as_data(demo, plan)["nothing_to_do"]
+
+
+def test_missing_images_are_named(toy: Resolve) -> None:
+    site = toy()
+    assert planned(site, Observed()).missing_images == ("toy.test/echo:1", "toy.test/late:1", "toy.test/node:1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"settings": {"MODE": "crash"}},
+            {"two/late": ("recreate", ("common.env changed (MODE)",))},
+        ),
+        (
+            {"publish": {"offset": 1}},
+            {
+                "one": ("recreate", ("published ports changed",)),
+                "one/echo": ("recreate", ("its node one is made anew",)),
+            },
+        ),
+        (
+            {"containers": {"never": True}},
+            {"two/never": ("create", ("not there",))},
+        ),
+    ],
+)
+def test_a_change_of_the_site_and_its_reason(toy: Resolve, changes: dict[str, object], expected: object) -> None:
+    before = everything(toy(), rendered(toy()))
+    found = steps(planned(toy(**changes), before))
+    assert found == expected
+
+
+def changed(observed: Observed, name: str, **changes: object) -> Observed:
+    containers = {**observed.containers, name: replace(observed.containers[name], **changes)}  # type: ignore[arg-type]
+    return replace(observed, containers=containers)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "expected"),
+    [
+        ("toytest-two-late", {"image_id": "other"}, {"two/late": ("recreate", ("image changed",))}),
+        ("toytest-two", {"image_id": "other"}, {}),
+        (
+            "toytest-two-late",
+            {"status": "exited", "exit_code": 137},
+            {"two/late": ("start", ("it is exited, code 137",))},
+        ),
+        ("toytest-two-late", {"status": "created"}, {"two/late": ("start", ("it was never started",))}),
+        ("toytest-two-late", {"status": "restarting"}, {}),
+        ("toytest-one-set-up", {"exit_code": 1}, {"one/set-up": ("start", ("it is exited, code 1",))}),
+        (
+            "toytest-two",
+            {"started_at": "2028-01-01T00:00:00Z"},
+            {"two/late": ("restart", ("its node two was started after it: its network is gone",))},
+        ),
+        (
+            "toytest-two-late",
+            {"network_mode": "container:gone"},
+            {"two/late": ("recreate", ("it belongs to an earlier two",))},
+        ),
+        (
+            "toytest-two",
+            {"addresses": {"toytest-management": "172.31.96.11"}},
+            {
+                "two": ("recreate", ("its address in toytest-tunnel is none, not 172.31.97.11",)),
+                "two/late": ("recreate", ("its node two is made anew",)),
+            },
+        ),
+        (
+            "toytest-two",
+            {"status": "exited", "exit_code": 0},
+            {
+                "two": ("start", ("it is exited, code 0",)),
+                "two/late": ("restart", ("its node two was started after it: its network is gone",)),
+            },
+        ),
+    ],
+)
+def test_a_state_of_the_engine_and_what_is_done(
+    toy: Resolve, name: str, changes: dict[str, object], expected: object
+) -> None:
+    site = toy()
+    observed = everything(site, rendered(site))
+    assert steps(planned(site, changed(observed, name, **changes))) == expected
+
+
+def test_what_is_not_in_the_site_is_removed(toy: Resolve) -> None:
+    observed = everything(toy(), rendered(toy()))
+    late = observed.containers["toytest-two-late"]
+    more = {**observed.containers, "1234_toytest-two-late": replace(late, name="1234_toytest-two-late")}
+    (step,) = planned(toy(), replace(observed, containers=more)).changes
+    assert (step.verb, step.name) == ("remove", "1234_toytest-two-late")
+
+
+STATES = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["running", "exited", "created", "dead", "paused"]),
+        "exit_code": st.sampled_from([0, 1, 137]),
+        "started_at": st.sampled_from(["2025-01-01T00:00:00Z", "2026-06-01T00:00:00.5Z"]),
+        "image_id": st.just("other"),
+        "labels": st.just({}),
+        "network_mode": st.just("container:gone"),
+        "addresses": st.just({}),
+    },
+)
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_the_plan_after_an_apply_is_empty(data: st.DataObject) -> None:
+    site = _SITES.setdefault("toy", resolved("toy", TOY))
+    made = rendered(site)
+    full = everything(site, made)
+    names = data.draw(st.sets(st.sampled_from(sorted(full.containers))))
+    containers = {
+        name: replace(full.containers[name], **data.draw(STATES, label=name))  # type: ignore[arg-type]
+        for name in full.containers
+        if name in names
+    }
+    networks = {name: each for name, each in full.networks.items() if data.draw(st.booleans())}
+    observed = Observed(containers, networks, full.images)
+    after = applied(observed, planned(site, observed, made), site, made)
+    assert steps(planned(site, after, made)) == {}
+
+
+_SITES: dict[str, ResolvedSite] = {}

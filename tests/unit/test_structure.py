@@ -1,0 +1,72 @@
+"""The structure that ARCHITECTURE.md promises: one direction, effects at the rim, services as data only."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from stackyard.catalogue import catalogue_root, load
+
+SOURCE = Path(__file__).parents[2] / "src" / "stackyard"
+FILES = sorted(SOURCE.rglob("*.py"))
+ALLOWED = {
+    "errors": set(),
+    "events": set(),
+    "model": set(),
+    "entrypoint": set(),
+    "effects": {"errors", "events"},
+    "secrets": {"effects", "errors"},
+    "catalogue": {"model", "entrypoint", "effects", "errors"},
+    "plan": {"catalogue", "model", "entrypoint", "secrets", "errors"},
+    "build": {"catalogue", "model", "effects", "errors", "events"},
+    "bundle": {"plan", "catalogue", "model", "secrets", "errors"},
+    "deploy": {"bundle", "plan", "catalogue", "model", "entrypoint", "secrets", "effects", "errors", "events"},
+    "verify": {"plan", "catalogue", "model", "secrets", "effects", "errors", "events"},
+    "ui": {"events"},
+}
+"""Part -> parts it may import; the command line may import all of them, and nothing imports it."""
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Parts of stackyard that a file imports absolutely."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module] if node.module != "stackyard" else [f"stackyard.{each.name}" for each in node.names]
+        elif isinstance(node, ast.Import):
+            names = [each.name for each in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("stackyard.")}
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if part_of(path) in ALLOWED], ids=lambda path: path.name)
+def test_imports_go_one_way(path):
+    part = part_of(path)
+    assert imported(path) - {part} <= ALLOWED[part]
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if part_of(p) not in {"effects", "entrypoint"}], ids=str)
+def test_only_effects_run_processes_and_open_sockets(path):
+    tree = ast.parse(path.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not names & {"subprocess", "socket", "http.client", "urllib.request", "pty"}
+
+
+def test_nothing_about_one_service_in_python():
+    catalogue = load(catalogue_root(), "2026.2", "ovn")
+    # A node is a noun of ours, ovn the default SDN of a site, and placement what a check is about.
+    names = {*catalogue.services, *catalogue.images} - {"node", "ovn", "placement"}
+    found = {
+        f"{path.relative_to(SOURCE)}:{node.lineno}: {node.value}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
+    }
+    assert not found

@@ -1,0 +1,206 @@
+"""A cloud that exists in memory: answers as the APIs do, and its VMs say on their consoles what they should."""
+
+import base64
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+from stackyard.effects.openstack import ApiError
+from stackyard.verify.capture import Tap
+from stackyard.verify.frames import Frames
+from stackyard.verify.guest import Guest
+from stackyard.verify.target import Host, Target
+
+HOSTS = {"compute1": "az1", "compute2": "az2"}
+TUNNELS = {"compute1": "172.31.81.11", "compute2": "172.31.81.12"}
+LISTS = {
+    "/servers": "servers",
+    "/flavors": "flavors",
+    "/v2/images": "images",
+    "/v2.0/ports": "ports",
+    "/v2.0/networks": "networks",
+    "/v2.0/security-groups": "security_groups",
+}
+
+
+class FakeApi:
+    """What `effects.openstack.Api` does, without a cloud. The attributes are what can be broken."""
+
+    def __init__(self):
+        self.things = {key: {} for key in LISTS.values()}
+        self.calls = []
+        self.ids = itertools.count(1)
+        self.zones = dict(HOSTS)
+        self.placed = {zone: host for host, zone in HOSTS.items()}
+        self.dead_agents = set()
+        self.unmapped = set()
+        self.polls_to_active = 1
+        self.fault = ""
+        self.silent = set()
+        self.uuid = None
+        self.corrupt = False
+        self.refuse = set()
+        self.consoles_late = 0
+
+    def url(self, service):
+        return f"http://{service}.test"
+
+    def call(self, service, method, path, *, body=None, **_how):
+        self.calls.append((method, path))
+        if (method, path.partition("?")[0]) in self.refuse:
+            raise ApiError(f"{service} refuses", 500)
+        path, _, _query = path.partition("?")
+        if path in LISTS and method == "GET":
+            return {LISTS[path]: list(self.things[LISTS[path]].values())}
+        collection, _, identity = path.rpartition("/")
+        if collection in LISTS and method == "DELETE":
+            return self._delete(collection, identity)
+        return getattr(self, "_" + re.sub(r"\W+", "_", f"{method} {self._general(path)}").lower())(path, body)
+
+    def make(self, key, **values):
+        """Put a thing into a list, and return it."""
+        thing = {"id": f"{key}-{next(self.ids)}", **values}
+        self.things[key][thing["id"]] = thing
+        return thing
+
+    @staticmethod
+    def _general(path):
+        return re.sub(r"/(images|servers)/[^/]+", r"/\1/id", path)
+
+    def _delete(self, collection, identity):
+        if identity not in self.things[LISTS[collection]]:
+            raise ApiError("no such thing", 404)
+        if collection == "/v2.0/networks" and self.things["ports"]:
+            raise ApiError("there are ports in use on the network", 409)
+        if collection == "/v2.0/ports" and self.things["servers"]:
+            raise ApiError("a server has it", 409)
+        del self.things[LISTS[collection]][identity]
+
+    def _get_os_services(self, _path, _body):
+        return {
+            "services": [
+                {"host": host, "zone": zone, "state": "up", "status": "enabled"} for host, zone in self.zones.items()
+            ]
+        }
+
+    def _get_os_hypervisors_detail(self, _path, _body):
+        return {"hypervisors": [{"service": {"host": host}} for host in self.zones if host not in self.unmapped]}
+
+    def _get_v2_0_agents(self, _path, _body):
+        return {"agents": [{"host": h, "agent_type": "Agent", "alive": h not in self.dead_agents} for h in HOSTS]}
+
+    def _post_v2_images(self, _path, body):
+        return self.make("images", **body)
+
+    def _put_v2_images_id_file(self, _path, _body):
+        return None
+
+    def _post_flavors(self, _path, body):
+        return {"flavor": self.make("flavors", **body["flavor"])}
+
+    def _post_v2_0_networks(self, _path, body):
+        provider = {"provider:network_type": "vxlan", "provider:segmentation_id": 4}
+        return {"network": self.make("networks", mtu=1450, **provider, **body["network"])}
+
+    def _post_v2_0_subnets(self, _path, body):
+        return {"subnet": body["subnet"]}
+
+    def _post_v2_0_security_groups(self, _path, body):
+        return {"security_group": self.make("security_groups", **body["security_group"])}
+
+    def _post_v2_0_security_group_rules(self, _path, body):
+        return body
+
+    def _post_v2_0_ports(self, _path, body):
+        address = f"10.77.0.{11 + len(self.things['ports'])}"
+        return {"port": self.make("ports", fixed_ips=[{"ip_address": address}], **body["port"])}
+
+    def _post_servers(self, _path, body):
+        wanted = body["server"]
+        host = self.placed[wanted["availability_zone"]]
+        server = self.make("servers", name=wanted["name"], polls=0, host=host, script=wanted["user_data"])
+        return {"server": server}
+
+    def _get_servers_id(self, path, _body):
+        server = self.things["servers"][path.rpartition("/")[2]]
+        server["polls"] += 1
+        active = server["polls"] > self.polls_to_active
+        status = "ERROR" if self.fault else "ACTIVE" if active else "BUILD"
+        shown = {
+            "id": server["id"],
+            "name": server["name"],
+            "status": status,
+            "OS-EXT-SRV-ATTR:host": server["host"],
+            "OS-EXT-AZ:availability_zone": HOSTS[server["host"]],
+        }
+        return {"server": shown | ({"fault": {"message": self.fault}} if self.fault else {})}
+
+    def _post_servers_id_action(self, path, _body):
+        server = self.things["servers"][path.split("/")[2]]
+        if self.consoles_late:
+            self.consoles_late -= 1
+            raise ApiError("Unable to get console log, not found", 404)
+        return {"output": self._console(server)}
+
+    def _console(self, server):
+        script = base64.b64decode(server["script"]).decode()
+        values = dict(shlex.split(line)[0].split("=", 1) for line in script.splitlines() if re.match(r"[A-Z]+=", line))
+        lines = [
+            ("boot", "boot=started uptime=2.2 kernel=6.12"),
+            ("dhcp", f"dhcp=ok address={values['ADDRESS']} mask=24 mtu=1450 uptime=2.6"),
+            ("metadata", f"metadata=ok instance-id=i-1 uuid={self.uuid or server['id']} hostname=x uptime=2.7"),
+            ("script", f"script=started name={values['NAME']} serving=80 bytes=1000000 uptime=2.9"),
+        ]
+        for number, peer in enumerate(values["PEERS"].split()):
+            address, _, digest = peer.partition("=")
+            digest = "0" * 64 if self.corrupt else digest
+            lines += [
+                ("ping", f"peer={address} ping=ok ms=1.5 uptime={3 + number}"),
+                ("tcp", f"peer={address} tcp=ok bytes=1000000 sha256={digest} attempt=1 begin=3.0 end=3.5"),
+            ]
+        return "SeaBIOS\n" + "".join(f"STACKYARD {line}\n" for name, line in lines if name not in self.silent)
+
+
+class FakeCapture:
+    """Hears the pings of the two VMs at once."""
+
+    encapsulation = "VXLAN"
+    started = 0
+    stopped = 0
+
+    def __init__(self, tap):
+        self.tap = tap
+        self.frames = Frames()
+
+    def start(self):
+        type(self).started += 1
+        ends = [("172.31.81.11", "10.77.0.11"), ("172.31.81.12", "10.77.0.12")]
+        for (outer, inner), (outer_to, inner_to) in (ends, ends[::-1]):
+            for kind in ("request", "reply"):
+                self.frames.feed(
+                    f"09:45:37.230884 IP {outer}.56219 > {outer_to}.4789: {self.encapsulation}, flags [I] (0x08), vni 4"
+                )
+                self.frames.feed(f"IP {inner} > {inner_to}: ICMP echo {kind}, id 7, seq 0, length 64")
+
+    def waits(self):
+        return ""
+
+    def stop(self):
+        type(self).stopped += 1
+
+
+def target(folder: Path) -> Target:
+    """Two compute nodes, and a guest of a few bytes."""
+    for name in ("kernel", "initramfs", "disk"):
+        (folder / name).write_bytes(name.encode())
+    guest = Guest("0123", "trixie", "amd64", "console=ttyS0", {"busybox-static": "1"}, {"kernel": 6}, {}, folder)
+    return Target(
+        site="demo",
+        encapsulation="vxlan",
+        credentials={},
+        hosts=tuple(Host(name, zone, TUNNELS[name], zone) for name, zone in HOSTS.items()),
+        taps=tuple(Tap(name, f"tap-{name}", f"demo-{name}", "image", ("tcpdump", "-nn")) for name in HOSTS),
+        guest=guest,
+        tag="run",
+    )

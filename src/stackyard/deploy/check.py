@@ -52,14 +52,9 @@ def _is_address(text: str) -> bool:
 
 def engine_allows(site: ResolvedSite, plan: Plan, where: Where) -> None:
     """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
-    missing = plan.missing_images
-    if missing:
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        raise InputError(
-            f"{len(missing)} of the site's images are not there: {', '.join(missing[:SHOWN])}{more}",
-            "make them: stackyard build, with the same --site",
-        )
     problems = Problems(where)
+    for message in _missing(plan):
+        problems.add((), message, "make them: stackyard build, with the same --site")
     made = {step.name for step in plan.of("create", "recreate", "start") if step.is_node}
     nodes = [node for node in site.nodes if site.node_container(node.name) in made]
     address = str(site.site.publish.address)
@@ -72,6 +67,14 @@ def engine_allows(site: ResolvedSite, plan: Plan, where: Where) -> None:
         for kind, message in _networks(site, plan):
             problems.add(("networks", kind), message, "choose another network in the site")
     problems.check()
+
+
+def _missing(plan: Plan) -> Iterator[str]:
+    """Images that the engine does not have, in one message."""
+    missing = plan.missing_images
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        yield f"{len(missing)} of the site's images are not there: {', '.join(missing[:SHOWN])}{more}"
 
 
 def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:

@@ -34,7 +34,9 @@ def refused(monkeypatch: pytest.MonkeyPatch) -> Refused:
     def call(*, built: bool = True, **changes: object) -> InputError:
         site = resolved("toy", TOY, **changes)
         with pytest.raises(InputError) as caught:
-            check.engine_allows(site, planned(site, built=built), lambda path: f"toy.yaml:{len(path)}: ")
+            check.engine_allows(
+                site, planned(site, built=built), lambda path: f"toy.yaml:{len(path)}: " if path else ""
+            )
         return caught.value
 
     return call
@@ -69,10 +71,20 @@ def test_a_network_that_another_has(refused: Refused, monkeypatch: pytest.Monkey
     assert error.message.startswith("toy.yaml:2: networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.128/25")
 
 
-def test_images_that_are_not_there(refused: Refused) -> None:
+def test_images_that_are_not_there(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
+    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: True)
     error = refused(built=False)
     assert error.message.startswith("3 of the site's images are not there: ")
     assert "stackyard build" in error.hint
+
+
+def test_all_that_stands_in_the_way_is_told_at_once(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: False)
+    monkeypatch.setattr(engine, "publishers", lambda _port: ["other-one"])
+    message = refused(built=False).message
+    for word in ("3 problems", "are not there", "the container other-one", "overlaps 172.31.97.128/25"):
+        assert word in message
 
 
 def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from stackyard.build import base
 from stackyard.build.bake import Outside
 from stackyard.build.build import Order, execute, order
+from stackyard.build.recipe import unpacked
 from stackyard.catalogue import open_site
 from stackyard.effects.process import docker, run
 from stackyard.events import silent
@@ -82,9 +83,9 @@ def sequential(ordered: Order, context: Path) -> float:
     """Seconds that one container takes for the same packages and migrations; its caches die with it."""
     images = [image for _, image in ordered.catalogue.images.values()]
     packages = sorted({name for image in images for name in image.packages})
-    unpacked = sorted({name for image in images for name in image.unpacked})
+    pieces = sorted({piece for image in images for piece in unpacked(image)})
     locks = ["common", *sorted({image.python for image in images if image.python})]
-    script = ["set -eu", f"/mnt/steps/debian-packages {' '.join(packages)} -- {' '.join(unpacked)}"]
+    script = ["set -eu", f"/mnt/steps/debian-packages {' '.join(packages)} -- {' '.join(pieces)}"]
     python = "/mnt/steps/python-packages /mnt/python/"
     script += [f"{python}entrypoint.txt /opt/stackyard/lib /opt/stackyard/lib"]
     for lock in locks:  # each in a folder of its own first, so that nothing is compiled twice

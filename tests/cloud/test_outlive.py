@@ -1,5 +1,7 @@
 """Running VMs outlive the containers that made them and that carry their network."""
 
+import json
+
 import pytest
 
 from demo import Site, engine
@@ -64,6 +66,35 @@ def test_vms_run_on(site, servers, container, act):
         wait_for(f"{server} well after {act.__name__} of {container}", well_again(site, server, beat), SECONDS, 1)
     boots = [sum("boot" in line for line in console(site, server)) for server in servers]
     assert boots == [1, 1]
+
+
+def test_the_agent_forgets_its_own_ports_only(site):
+    """Names of VMs' interfaces may be such as the agent gives to its own: a new start leaves those alone."""
+    vsctl = (NODE, "ovs-vswitchd", "ovs-vsctl", "--no-wait")
+    names = {"tap0000000a-a0": "external_ids:vm-uuid=somebody", "tap0000000b-b0": "external_ids:iface-id=nobody"}
+    try:
+        for name, setting in names.items():
+            site.inside(*vsctl, "add-port", "br-int", name, "--", "set", "Interface", name, setting)
+        engine("restart", site.container(NODE, "neutron-ovn-agent"))
+        site.up()
+        ports = site.inside(*vsctl, "list-ports", "br-int").stdout.split()
+        assert names.keys() & set(ports) == {"tap0000000a-a0"}
+    finally:
+        for name in names:
+            site.inside(*vsctl, "--if-exists", "del-port", "br-int", name)
+
+
+def test_an_interface_that_is_off_when_its_vm_starts_is_switched_on(site, servers):
+    """Open vSwitch may switch an interface off in the moment in which libvirt switches it on."""
+    (port,) = site.cloud.network.ports(device_id=servers[0])
+    node, tap = port.binding_host_id, f"tap{port.id[:11]}"
+    site.inside(node, "libvirt", "ip", "link", "set", tap, "down")
+    definition = f"<interface><target dev='{tap}'/></interface><disk><target dev='vda'/></disk>"
+    site.inside(node, "libvirt", "sh", "-c", 'echo "$0" | /etc/libvirt/hooks/qemu any started begin -', definition)
+    (link,) = json.loads(site.inside(node, "libvirt", "ip", "-json", "link", "show", tap).stdout)
+    assert "UP" in link["flags"]
+    before = last_heartbeat(site, servers[0])
+    wait_for("the VM to be well", well_again(site, servers[0], before), SECONDS, 1)
 
 
 def test_nova_still_has_them_in_hand(site, servers):

@@ -172,7 +172,7 @@ class _Kitchen:
         mounts = [SCRATCH, script, f"--mount=type=cache,id=stackyard-{suite}-packages@cache@,target=/mnt/packages"]
         account, account_digest = self._step("account")
         call = _account(name, service, image)
-        names = [*image.packages, *(["--", *image.unpacked] if image.unpacked else [])]
+        names = [*image.packages, *(["--", *unpacked(image)] if image.unpacked else [])]
         text = f"RUN {' '.join([*mounts, account])} {call} && /mnt/debian-packages {shlex.join(names)}"
         says = f"Debian packages: {', '.join((*image.packages, *image.unpacked))}"
         yield Instruction(text, says, {f"packages of {name}": digest(text, script_digest, account_digest)})
@@ -328,6 +328,11 @@ def _account(name: str, service: Service, image: Image) -> str:
     """Call that makes the user of an image; a sub's own user has the sub's name."""
     user = service.uid(image)
     return shlex.join(["/mnt/account", str(user), service.service if user == service.user else name])
+
+
+def unpacked(image: Image) -> list[str]:
+    """What an image takes of Debian packages without installing them, as the step `debian-packages` wants it."""
+    return [f"{package}={path}" for package, paths in image.unpacked.items() for path in paths]
 
 
 def _parent(path: str) -> str:

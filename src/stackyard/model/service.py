@@ -122,8 +122,10 @@ class Image(Runtime):
     node: Role | None = Field(default=None, description="Value of the label net.juniper.node.")
     python: str | None = Field(default=None, description="Lock of the release whose packages it adds.")
     packages: tuple[str, ...] = Field(default=(), description="Debian packages.")
-    unpacked: tuple[str, ...] = Field(
-        default=(), description="Debian packages whose files are taken without what they depend on."
+    unpacked: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Debian package -> paths of it, or patterns, that are taken, without what it depends on; where it "
+        "has none of them, because it only stands for another package, those of the first that it depends on.",
     )
     run: tuple[str, ...] = Field(default=(), description="Shell lines run as root at build after the packages.")
     directories: tuple[str, ...] = Field(default=(), description="Made at build and given to the service's user.")

@@ -341,9 +341,12 @@ install_tool_from() {
   "$venv/bin/python" -c '' 2>/dev/null || { rm -rf -- "$venv" && quietly "$uv" venv --quiet \
     --no-python-downloads --python "$(find_python)" "$venv"; }
   rm -f -- "$venv"/.stackyard-*
-  quietly "$uv" pip install --quiet --python "$venv/bin/python" --require-hashes -r "$repository/$1"
+  quietly "$uv" pip install --quiet --python "$venv/bin/python" --compile-bytecode --require-hashes \
+    -r "$repository/$1"
   quietly "$uv" pip install --quiet --python "$venv/bin/python" --no-deps \
     --build-constraints "$repository/tools/build.txt" --editable "$repository"
+  # Where Python may not write bytecode, every command would compile all that it imports.
+  "$venv/bin/python" -m compileall -q "$repository/src/stackyard"
   : >"$venv/.stackyard-$(tool_stamp "$1")"
 }
 

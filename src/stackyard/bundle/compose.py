@@ -26,6 +26,10 @@ _HEALTHCHECK = {
 }
 
 
+FIRST = {"cpu_shares": 8192}
+"""For containers that others wait for: when many start at once, these come first. The engine's default is 1024."""
+
+
 def project(site: ResolvedSite, node: str, directory: str) -> str:
     """Name of the compose project."""
     return f"{site.name}-{node}-{directory}"
@@ -106,6 +110,7 @@ def container_service(site: ResolvedSite, container: ResolvedContainer, own: dic
         **({"volumes": [_mount(mount) for mount in container.mounts]} if container.mounts else {}),
         **({"devices": [f"{device}:{device}" for device in container.devices]} if container.devices else {}),
         **({"shm_size": definition.shared_memory} if definition.shared_memory else {}),
+        **(FIRST if container.awaited or definition.once else {}),
         "restart": "on-failure" if definition.once else "unless-stopped",
         "stop_grace_period": f"{definition.stop_seconds}s",
         **({"healthcheck": _HEALTHCHECK} if container.health else {}),

@@ -52,6 +52,8 @@ def apply(walk: Walk, plan: Plan) -> None:
     _compose(walk, nodes)
     stale = [step for step in plan.steps if step.verb == "restart"]
     _restart(walk, [step for step in stale if step.is_node])
+    for step in (*nodes, *(step for step in stale if step.is_node)):
+        walk.report(Event("done", step.key, "runs"))
     members = [step for step in changed if not step.is_node]
     with ThreadPoolExecutor(1) as pool:
         restarting = pool.submit(_restart, walk, [step for step in stale if not step.is_node])

@@ -97,7 +97,12 @@ def _traced(drafts: Iterable[Draft]) -> tuple[ResolvedContainer, ...]:
     """The containers with their health probes and what they wait for, in the order of that."""
     ready = [replace(draft, container=replace(draft.container, health=health(draft))) for draft in drafts]
     waits = trace(ready)
-    return ordered(replace(draft.container, waits=waits[draft.container.full_name]) for draft in ready)
+    awaited = {name for each in waits.values() for wait in each for name in wait.providers}
+    return ordered(
+        replace(draft.container, waits=waits[name], awaited=name in awaited)
+        for draft in ready
+        for name in [draft.container.full_name]
+    )
 
 
 def _draft(

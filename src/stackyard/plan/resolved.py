@@ -63,7 +63,7 @@ class ResolvedContainer:
     """One container on one node.
 
     ``values`` go into its environment, ``secrets`` into files, both by variable. ``knows`` are the variables of
-    its contract. ``health`` has its expressions evaluated.
+    its contract. ``health`` has its expressions evaluated. ``awaited`` says that others wait for it.
     """
 
     site: str
@@ -80,6 +80,7 @@ class ResolvedContainer:
     devices: tuple[str, ...] = ()
     health: Probe | None = None
     waits: tuple[Wait, ...] = ()
+    awaited: bool = False
 
     @property
     def key(self) -> str:

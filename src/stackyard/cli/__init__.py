@@ -77,8 +77,18 @@ def _summary(name: str) -> str:
 def stackyard() -> None:
     """Build, configure and run OpenStack with OVN networking as Docker containers.
 
+    \b
+    The usual way, as root:
+      stackyard build            make the images (--plan: what, and why)
+      stackyard up               bring up the site `demo` and wait until it is ready
+      stackyard verify           prove it: two VMs ping each other over the overlay
+      eval "$(stackyard env)"    address and credentials, for the shell
+      stackyard down             take it away again; its data stays
+
+    Each is about one site: `demo`, or the one that --site names. Run again, it does what is left to do.
+
     Exit codes: 0 done; 1 failed while doing; 2 bad input, nothing touched.
-    """
+    """  # noqa: D301 - click wants the character
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

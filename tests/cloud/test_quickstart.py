@@ -1,8 +1,11 @@
 """What ./quickstart does: build, up, verify, env."""
 
+import json
+import urllib.request
+
 import pytest
 
-from demo import COMPUTES, checks, engine, failed
+from demo import COMPUTES, NAME, checks, engine, failed
 from tool import PROGRAM, ROOT, run
 
 pytestmark = pytest.mark.cloud
@@ -46,6 +49,24 @@ def test_no_container_is_privileged(site):
     for name in site.containers():
         outcome = engine("inspect", "--format", "{{.HostConfig.Privileged}} {{.HostConfig.CapDrop}}", name)
         assert outcome.stdout.strip() == "false [ALL]", name
+
+
+def test_nodes_are_namespaces_of_which_the_host_sees_published_ports_only(site):
+    told = json.loads(engine("inspect", *site.containers()).stdout)
+    joined = {f"container:{one['Id']}" for one in told}
+    nodes = [one for one in told if one["HostConfig"]["NetworkMode"] not in joined]
+    assert {one["Name"] for one in nodes} == {f"/{NAME}-{node}" for node in ("controller", *COMPUTES)}
+    for node in nodes:
+        assert node["NetworkSettings"]["Networks"].keys() == {f"{NAME}-management", f"{NAME}-tunnel"}
+    bindings = [each for node in nodes for ports in node["HostConfig"]["PortBindings"].values() for each in ports]
+    assert {each["HostIp"] for each in bindings} == {"127.0.0.1"}
+    assert engine("network", "inspect", "--format", "{{.Internal}}", f"{NAME}-tunnel").stdout.strip() == "true"
+
+
+def test_the_page_of_consoles_is_there(site):
+    assert site.containers()
+    with urllib.request.urlopen("http://127.0.0.1:6080/vnc_lite.html", timeout=20) as answer:
+        assert b"noVNC" in answer.read()
 
 
 def test_no_secret_is_in_an_environment_or_an_argument(site):

@@ -1,7 +1,6 @@
 """Images need no Stackyard: started by hand with the seed's variables, they explain, configure and run themselves."""
 
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -146,7 +145,6 @@ def test_the_first_process_passes_signals_and_reaps(hand):
     found = wait_for("the last process", alone, 30)
     assert len(found) == 2, found  # tini and the process
     assert not [line for line in found if line.split()[1].startswith("Z")]
-    begun = time.monotonic()
-    engine("stop", "--time", "30", name)
-    assert time.monotonic() - begun < 20
-    assert engine("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip() == "143"
+    engine("stop", "--time", "60", name)
+    code = engine("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip()
+    assert code == "143", "137 is that of a process that had to be killed"

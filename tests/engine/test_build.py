@@ -86,12 +86,13 @@ def test_every_image_is_there_and_recorded(yard: Yard) -> None:
     assert "packages of app" in record["inputs"]
 
 
-def test_nothing_to_do_is_quick_and_says_so(yard: Yard) -> None:
-    begun = time.monotonic()
+def test_with_nothing_to_do_the_builder_is_not_called_and_it_says_so(yard: Yard) -> None:
+    bake = yard.folder / "state/build/recipe/bake.json"
+    before = bake.stat().st_mtime_ns
     outcome = yard.build()
     assert outcome.stdout == "nothing to do: 5 images up to date\n"
     assert outcome.stderr == ""
-    assert time.monotonic() - begun < 5
+    assert bake.stat().st_mtime_ns == before
 
 
 @pytest.mark.usefixtures("yard")
@@ -181,7 +182,7 @@ def test_no_engine_is_bad_input(yard: Yard) -> None:
 
 
 def test_an_interrupted_build_ends_and_can_be_continued(changed: Yard, tmp_path: Path) -> None:
-    changed.change("area/bare/service.yaml", 'command: [sleep, "100"]', 'run: [sleep 30]\n    command: [sleep, "100"]')
+    changed.change("area/bare/service.yaml", 'command: [sleep, "100"]', 'run: [sleep 600]\n    command: [sleep, "100"]')
     errors = tmp_path / "errors"
     with errors.open("wb") as stderr:
         command = [str(PROGRAM), "build", "--site", "small", "-c", "bare"]
@@ -190,11 +191,9 @@ def test_an_interrupted_build_ends_and_can_be_continued(changed: Yard, tmp_path:
     while "bare: users, directories" not in errors.read_text():
         assert time.monotonic() < deadline, errors.read_text()
         time.sleep(0.1)
-    begun = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.wait(25) == 130
-    assert time.monotonic() - begun < 15
+    assert process.wait(60) == 130
     assert "interrupted" in errors.read_text()
     assert not list((changed.folder / "state/build/recipe").glob("ca"))
-    changed.change("area/bare/service.yaml", "sleep 30", "sleep 0")
+    changed.change("area/bare/service.yaml", "sleep 600", "sleep 0")
     assert changed.build("-c", "bare").code == 0

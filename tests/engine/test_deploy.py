@@ -202,10 +202,9 @@ def test_killed_at_any_moment_it_converges(toy: Toy, record_property: pytest.Fix
 
 def test_a_container_that_crashes_is_told_early_with_its_last_words(running: Toy) -> None:
     running.change(settings={"MODE": "crash"})
-    begun = time.monotonic()
-    up = running("up", check=False)
+    up = running("up", "--deadline", "1000", check=False)  # which has to end long before that
     assert up.code == 1, str(up)
-    assert time.monotonic() - begun < 60
+    assert "not ready within" not in up.stderr
     assert "two/late" in up.stderr
     assert "it went wrong: no reason at all" in up.stderr
     running.change()

@@ -89,7 +89,7 @@ def test_an_interface_that_is_off_when_its_vm_starts_is_switched_on(site, server
     (port,) = site.cloud.network.ports(device_id=servers[0])
     node, tap = port.binding_host_id, f"tap{port.id[:11]}"
     site.inside(node, "libvirt", "ip", "link", "set", tap, "down")
-    definition = f"<interface><target dev='{tap}'/></interface><disk><target dev='vda'/></disk>"
+    definition = f"<interface>\n<target dev='{tap}'/>\n</interface>\n<disk>\n<target dev='vda'/>\n</disk>"
     site.inside(node, "libvirt", "sh", "-c", 'echo "$0" | /etc/libvirt/hooks/qemu any started begin -', definition)
     (link,) = json.loads(site.inside(node, "libvirt", "ip", "-json", "link", "show", tap).stdout)
     assert "UP" in link["flags"]

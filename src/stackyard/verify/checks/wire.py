@@ -23,10 +23,10 @@ def wire(run: Run) -> Saw:
     lines: list[str] = []
     for capture in run.captures:
         frames = capture.frames.seen()
-        found = [first(frames, each, encapsulation) for each in _expected(run, capture.tap.node)]
+        found = [each for wanted in _expected(run, capture.tap.node) if (each := first(frames, wanted, encapsulation))]
         lines += [
             f"tunnel network of {capture.tap.node}:",
-            *(line for each in found for line in str(each).splitlines()),
+            *(line for each in sorted(found, key=lambda frame: frame.time) for line in str(each).splitlines()),
         ]
     total = sum(len(capture.frames.seen()) for capture in run.captures)
     return Saw(f"{total} pings in {ENCAPSULATIONS[encapsulation]}, both ways", {"pings": total}, lines)

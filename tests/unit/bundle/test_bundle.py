@@ -1,6 +1,7 @@
 """A site as files."""
 
 import re
+from typing import Any
 
 import pytest
 import yaml
@@ -52,7 +53,21 @@ def test_nothing_is_privileged_and_everything_is_confined(demo: ResolvedSite) ->
             assert service["logging"]["options"]["max-size"]
 
 
-def services(content: bytes) -> list[dict[str, object]]:
+def test_what_others_wait_for_comes_first(demo: ResolvedSite) -> None:
+    shares = {
+        service["container_name"]: service.get("cpu_shares", 1024)
+        for files in rendered(demo).files.values()
+        for path in files
+        if path.endswith(".yml")
+        for service in services(files[path].content)
+    }
+    awaited = {name for each in demo.containers for wait in each.waits for name in wait.providers}
+    assert {"demo-controller-mariadb", "demo-controller-keystone-bootstrap", "demo-compute1-libvirt"} <= awaited
+    assert {shares[name] for name in awaited} == {8192}
+    assert shares["demo-controller-nova-api"] == shares["demo-compute1-nova-compute"] == 1024
+
+
+def services(content: bytes) -> list[dict[str, Any]]:
     return list(yaml.safe_load(content)["services"].values())
 
 

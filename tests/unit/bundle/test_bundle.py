@@ -62,7 +62,7 @@ def test_what_others_wait_for_comes_first(demo: ResolvedSite) -> None:
         for service in services(files[path].content)
     }
     awaited = {name for each in demo.containers for wait in each.waits for name in wait.providers}
-    assert {"demo-controller-mariadb", "demo-controller-keystone-bootstrap", "demo-compute1-libvirt"} <= awaited
+    assert {"demo-controller-mariadb", "demo-controller-keystone-bootstrap", "demo-compute1-ovs-db"} <= awaited
     assert {shares[name] for name in awaited} == {8192}
     assert shares["demo-controller-nova-api"] == shares["demo-compute1-nova-compute"] == 1024
 

@@ -37,8 +37,10 @@ def ask(url: str) -> dict[str, list[str]]:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Host and port of an empty registry."""
     folder = tmp_path_factory.mktemp("registry")
-    package = "apt-get -q -o APT::Sandbox::User=root download docker-registry && dpkg-deb -x docker-registry_*.deb ."
-    run("sh", "-c", f"cd {folder} && {package}")
+    download = "apt-get -q -o APT::Sandbox::User=root download docker-registry"
+    unpack = "dpkg-deb -x docker-registry_*.deb ."
+    # Lists of packages may be missing, or older than the mirror.
+    run("sh", "-c", f"cd {folder} && ({download} || (apt-get -q update && {download})) && {unpack}")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     configuration = folder / "registry.yml"

@@ -149,6 +149,8 @@ def service(catalogue: Catalogue, data: Map, made: Service, problems: Problems, 
         _runtime(catalogue, here, made, image, ("images", name))
         if name in catalogue.images:
             _expressions(here, made, name, catalogue.effective(name))
+    if strict:
+        _makers(here, made, {name for each in catalogue.services.values() for name in each.containers})
     for name, container in made.containers.items():
         _container(catalogue, here, container, ("containers", name), strict=strict)
 
@@ -168,6 +170,16 @@ def _runtime(catalogue: Catalogue, here: _Place, made: Service, level: Runtime, 
     for where, probe in _probes(level):
         for message, remedy in _probe(probe):
             here.add((*loc, *where), message, remedy)
+
+
+def _makers(here: _Place, made: Service, containers: set[str]) -> None:
+    """Needs name containers that there are."""
+    levels: list[tuple[Loc, Runtime]] = [((), made), *((("images", name), each) for name, each in made.images.items())]
+    for loc, level in levels:
+        for index, need in enumerate(level.needs):
+            if need.container and need.container not in containers:
+                remedy = suggest(need.container, containers, "containers")
+                here.add((*loc, "needs", index, "container"), f"there is no container `{need.container}`", remedy)
 
 
 def _expressions(here: _Place, made: Service, name: str, effective: Runtime) -> None:

@@ -71,6 +71,9 @@ class Need(Probe):
     name: str = Field(description="What is waited for, in words: `the database of nova`.")
     deadline: int = Field(default=300, description="Seconds until the container gives up.")
     when: str | None = Field(default=None, description="Expression; not waited for when it is false.")
+    container: str | None = Field(
+        default=None, description="Container of the same node that makes it, where no health probe asks the same."
+    )
 
 
 class Step(Model):

@@ -77,7 +77,12 @@ def trace(drafts: Iterable[Draft]) -> dict[str, tuple[Wait, ...]]:
     drafts = list(drafts)
     servers = _servers(drafts)
     steps = _steps(drafts)
-    return {draft.container.full_name: tuple(_waits(draft, servers, steps)) for draft in drafts}
+    nodes: dict[str, list[ResolvedContainer]] = {}
+    for draft in drafts:
+        nodes.setdefault(draft.container.node, []).append(draft.container)
+    return {
+        draft.container.full_name: tuple(_waits(draft, nodes[draft.container.node], servers, steps)) for draft in drafts
+    }
 
 
 def _servers(drafts: list[Draft]) -> dict[Question, tuple[str, ...]]:
@@ -108,7 +113,10 @@ def _steps(drafts: list[Draft]) -> dict[Question, tuple[str, ...]]:
 
 
 def _waits(
-    draft: Draft, servers: Mapping[Question, tuple[str, ...]], steps: Mapping[Question, tuple[str, ...]]
+    draft: Draft,
+    neighbours: Iterable[ResolvedContainer],
+    servers: Mapping[Question, tuple[str, ...]],
+    steps: Mapping[Question, tuple[str, ...]],
 ) -> Iterable[Wait]:
     me, node = draft.container.full_name, draft.container.node
     if draft.bootstraps:
@@ -120,7 +128,9 @@ def _waits(
         if not _applies(need, draft.values):
             continue
         probe = evaluated(need, draft.values)
-        if probe and probe.bootstrapped:
+        if need.container:
+            providers = tuple(other.full_name for other in neighbours if other.name == need.container)
+        elif probe and probe.bootstrapped:
             providers = steps.get(_done(probe.bootstrapped, need.step), ())
         else:
             asked = question(probe, node) if probe else None

@@ -51,6 +51,11 @@ def test_waits_are_traced_to_who_provides(toy: Resolve, demo: ResolvedSite) -> N
     assert {name for wait in waits for name in wait.providers} == {"demo-controller-keystone-bootstrap"}
 
 
+def test_a_file_is_waited_for_on_the_own_node(demo: ResolvedSite) -> None:
+    waits = {wait.name: wait.providers for wait in demo.by_name["demo-compute2-nova-compute"].waits}
+    assert waits["libvirt"] == ("demo-compute2-libvirt",)
+
+
 def test_the_order_respects_what_waits_for_what(demo: ResolvedSite) -> None:
     order = [each.full_name for each in demo.containers]
     for each in demo.containers:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from stackyard.bundle.compose import ENTRYPOINT
 from stackyard.effects import host
 from stackyard.effects.process import docker, run
+from stackyard.entrypoint.health import UNHEALTHY
 from stackyard.errors import CommandError
 from stackyard.model.service import Probe
 from stackyard.plan.observed import Running
@@ -48,7 +49,9 @@ def ask_inside(name: str) -> str:
     except CommandError as error:
         return error.message
     lines = (result.stderr or result.stdout).strip().splitlines()
-    return "" if result.code == 0 else (lines[-1] if lines else f"health says no, code {result.code}")
+    if result.code == 0:
+        return ""
+    return lines[-1].rpartition(UNHEALTHY)[2] if lines else f"health says no, code {result.code}"
 
 
 def all_ready(containers: Sequence[ResolvedContainer], found: Mapping[str, Running]) -> bool:

@@ -10,6 +10,9 @@ from .probes import question
 from .process import become
 from .session import Session
 
+UNHEALTHY = " is not healthy: "
+"""Between the image's name and what was seen."""
+
 
 def check(session: Session, env: Mapping[str, str]) -> None:
     """Ask the probe of the image; Failure with what was seen when the answer is no."""
@@ -21,4 +24,4 @@ def check(session: Session, env: Mapping[str, str]) -> None:
     asked, ask = question(probe, session, env)
     seen = ask()
     if seen is not None:
-        raise Failure(f"{session.container.image} is not healthy: {asked}: {seen}")
+        raise Failure(f"{session.container.image}{UNHEALTHY}{asked}: {seen}")

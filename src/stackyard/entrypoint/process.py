@@ -54,18 +54,19 @@ def run(argv: Sequence[str], env: Mapping[str, str], folder: str | None = None) 
     import subprocess  # noqa: PLC0415 - start-up time
 
     tail: deque[str] = deque(maxlen=TAIL)
-    try:
-        child = subprocess.Popen(  # noqa: S603
-            list(argv),
-            env=dict(env),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-    except OSError as error:
-        raise _unusable(argv, error) from error
-    with _Leash(child):
+    with _Leash() as leash:
+        try:
+            child = subprocess.Popen(  # noqa: S603
+                list(argv),
+                env=dict(env),
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        except OSError as error:
+            raise _unusable(argv, error) from error
+        leash.hold(child)
         for raw in child.stdout or ():
             line = raw.decode(errors="replace").rstrip("\n")
             tail.append(line)
@@ -82,13 +83,14 @@ def answer(argv: Sequence[str], env: Mapping[str, str], seconds: float) -> str |
     """None when a command exits 0 in time, else what was seen instead."""
     import subprocess  # noqa: PLC0415 - start-up time
 
-    try:
-        child = subprocess.Popen(  # noqa: S603
-            list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-    except OSError as error:
-        return f"{argv[0]}: {error.strerror}"
-    with _Leash(child):
+    with _Leash() as leash:
+        try:
+            child = subprocess.Popen(  # noqa: S603
+                list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            return f"{argv[0]}: {error.strerror}"
+        leash.hold(child)
         try:
             output = child.communicate(timeout=seconds)[0].decode(errors="replace").strip()
         except subprocess.TimeoutExpired:
@@ -105,18 +107,35 @@ def quoted(argv: Sequence[str]) -> str:
 
 
 class _Leash:
-    """While a child runs, signals to end are for it too; at the end it is gone."""
+    """From before a child is started until it is gone, signals to end are for it too."""
 
-    def __init__(self, child: Any) -> None:
-        self.child = child
+    def __init__(self) -> None:
+        self.child: Any = None
+        self.stopped = 0
         self.before: Any = None
 
-    def __enter__(self) -> None:
-        self.before = signal.signal(signal.SIGTERM, _stop)
+    def __enter__(self) -> _Leash:  # noqa: PYI034 - Self is of Python 3.11
+        self.before = signal.signal(signal.SIGTERM, self._stop)
+        return self
+
+    def hold(self, child: Any) -> None:
+        """Take the child that was started; Failure when a signal came while it was."""
+        self.child = child
+        if self.stopped:
+            raise _ended(self.stopped)
+
+    def _stop(self, number: int, _: FrameType | None) -> None:
+        if self.child is None:  # raised inside of what starts it, it would be lost
+            self.stopped = number
+            return
+        raise _ended(number)
 
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGTERM, self.before)
-        if self.child.poll() is None:
+        if self.child is None:
+            if self.stopped:
+                raise _ended(self.stopped)
+        elif self.child.poll() is None:
             self.child.terminate()
             try:
                 self.child.wait(GRACE)
@@ -125,8 +144,8 @@ class _Leash:
                 self.child.wait()
 
 
-def _stop(number: int, _: FrameType | None) -> None:
-    raise Failure("stopped by SIGTERM", code=128 + number)
+def _ended(number: int) -> Failure:
+    return Failure("stopped by SIGTERM", code=128 + number)
 
 
 def _default_signals() -> None:

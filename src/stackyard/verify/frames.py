@@ -68,6 +68,11 @@ class Expected:
     def __str__(self) -> str:
         return f"echo {self.kind} {self.source} > {self.target}"
 
+    @property
+    def answer(self) -> Expected:
+        """The reply to it, which comes back between the same nodes."""
+        return Expected("reply", self.target, self.source, self.outer_target, self.outer_source)
+
 
 def frame(record: str) -> Frame | None:
     """Read one record of tcpdump, its lines joined by spaces; None when it is not an encapsulated ping."""
@@ -144,6 +149,17 @@ def first(frames: Sequence[Frame], wanted: Expected, encapsulation: str) -> Fram
     return next((each for each in frames if not _differences(each, wanted, encapsulation)), None)
 
 
+def exchange(frames: Sequence[Frame], request: Expected, encapsulation: str) -> tuple[Frame, Frame] | None:
+    """Return the first ping as it is expected that was answered, with its answer."""
+    waiting: dict[tuple[int, int], Frame] = {}
+    for each in frames:
+        if not _differences(each, request, encapsulation):
+            waiting[each.id, each.seq] = each
+        elif (each.id, each.seq) in waiting and not _differences(each, request.answer, encapsulation):
+            return waiting[each.id, each.seq], each
+    return None
+
+
 def missing(frames: Sequence[Frame], wanted: Sequence[Expected], encapsulation: str) -> list[str]:
     """Return, in words, what of all that is expected was not seen, and what was seen in its place."""
     problems = []
@@ -153,7 +169,8 @@ def missing(frames: Sequence[Frame], wanted: Sequence[Expected], encapsulation: 
         near = [frame for frame in frames if (frame.kind, frame.source, frame.target) == _inside(each)]
         why = "; ".join(_differences(near[-1], each, encapsulation)) if near else "not seen"
         problems.append(f"{each}: {why}")
-    return problems
+    requests = [each for each in wanted if each.kind == "request"]
+    return problems or [f"{each}: no reply to it" for each in requests if not exchange(frames, each, encapsulation)]
 
 
 def _inside(wanted: Expected) -> tuple[str, str, str]:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jsonschema
@@ -30,15 +29,6 @@ def test_sites_open(name: str) -> None:
     site, catalogue = open_site(name)
     assert site.site == name
     assert catalogue.release == site.release
-
-
-def test_opening_the_demo_takes_little() -> None:
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        open_site("demo")
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.3
 
 
 def _images() -> list[tuple[Catalogue, str]]:
@@ -110,10 +100,18 @@ def test_demo_names_its_schema() -> None:
     assert (demo.parent / first.partition("=")[2]).resolve() == REPOSITORY / "docs" / "schema" / "site.json"
 
 
-def test_help_takes_little() -> None:
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "import stackyard.cli as c; c.main(['--help'])"], check=True, stdout=-3)
-        times.append(time.perf_counter() - began)
-    assert min(times) < 0.3
+HELP = """
+import sys
+import stackyard.cli
+try:
+    stackyard.cli.main(["--help"])
+finally:
+    print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
+"""
+
+
+def test_help_imports_nothing_large() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP], check=True, capture_output=True, text=True)
+    imported = set(done.stderr.split())
+    assert "click" in imported
+    assert imported & {"pydantic", "yaml", "jinja2", "keystoneauth1", "rich", "asyncio"} == set()

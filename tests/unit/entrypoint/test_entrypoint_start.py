@@ -148,6 +148,35 @@ def test_sigterm_ends_the_preparing_with_its_command(image, tmp_path):
         os.kill(int(pid.read_text()), 0)
 
 
+STARTED_AND_STOPPED = """
+import os, signal, subprocess, sys
+from stackyard.entrypoint import process
+from stackyard.entrypoint.failure import Failure
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        print(self.pid)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Popen
+try:
+    eval(sys.argv[1])
+except Failure as failure:
+    sys.exit(failure.code)
+"""
+
+
+@pytest.mark.parametrize("call", ["process.run(['sleep', '60'], {})", "process.answer(['sleep', '60'], {}, 60)"])
+def test_sigterm_is_not_lost_while_a_command_is_started(call):
+    done = subprocess.run(
+        [sys.executable, "-c", STARTED_AND_STOPPED, call], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 143, done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
 def test_config_masks_secrets_unless_asked(image):
     shown = image.start("config", env={"KEYSTONE_SERVER": "h", "ADMIN_PASSWORD": "hu/sh"})
     assert shown.stdout.startswith("### /etc/nova/nova.conf (mode 0400)\n[DEFAULT]\n")

@@ -176,8 +176,8 @@ class FakeCapture:
     def start(self):
         type(self).started += 1
         ends = [("172.31.81.11", "10.77.0.11"), ("172.31.81.12", "10.77.0.12")]
-        for (outer, inner), (outer_to, inner_to) in (ends, ends[::-1]):
-            for kind in ("request", "reply"):
+        for kind in ("request", "reply"):
+            for (outer, inner), (outer_to, inner_to) in (ends, ends[::-1]):
                 self.frames.feed(
                     f"09:45:37.230884 IP {outer}.56219 > {outer_to}.4789: {self.encapsulation}, flags [I] (0x08), vni 4"
                 )

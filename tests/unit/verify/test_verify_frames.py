@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.verify.frames import Expected, Frames, expected, first, missing, read
+from stackyard.verify.frames import Expected, Frames, exchange, expected, first, missing, read
 
 SAMPLES = Path(__file__).parent / "samples"
 A, B = "10.77.0.11", "10.77.0.12"
@@ -100,6 +100,21 @@ def test_first_is_exact():
     found = first(read(sample("vxlan.txt")), wanted, "vxlan")
     assert found is not None
     assert (found.kind, found.source, found.id) == ("reply", B, 3)
+
+
+def test_an_exchange_is_a_ping_with_its_own_reply():
+    frames = read(sample("vxlan.txt"))
+    request = Expected("request", B, A, TUNNELS[B], TUNNELS[A])
+    pair = exchange(frames, request, "vxlan")
+    assert pair is not None
+    assert [(each.kind, each.source, each.id) for each in pair] == [("request", B, 5), ("reply", A, 5)]
+    assert exchange(frames[::-1], request, "vxlan") is None
+    assert exchange(frames, request, "geneve") is None
+
+
+def test_a_reply_to_another_ping_is_no_answer():
+    lines = [line.replace("echo reply, id 3", "echo reply, id 4") for line in sample("vxlan.txt")]
+    assert missing(read(lines), expected((A, B), TUNNELS), "vxlan") == [f"echo request {A} > {B}: no reply to it"]
 
 
 def _records(name: str) -> list[list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stackyard.verify.context import Run
-from stackyard.verify.frames import ENCAPSULATIONS, Expected, expected, first, missing
+from stackyard.verify.frames import ENCAPSULATIONS, Expected, Frame, exchange, expected, missing
 from stackyard.verify.outcome import Saw
 from stackyard.verify.wait import until
 
@@ -23,13 +23,16 @@ def wire(run: Run) -> Saw:
     lines: list[str] = []
     for capture in run.captures:
         frames = capture.frames.seen()
-        found = [each for wanted in _expected(run, capture.tap.node) if (each := first(frames, wanted, encapsulation))]
-        lines += [
-            f"tunnel network of {capture.tap.node}:",
-            *(line for each in sorted(found, key=lambda frame: frame.time) for line in str(each).splitlines()),
-        ]
+        requests = [each for each in _expected(run, capture.tap.node) if each.kind == "request"]
+        shown = [pair for each in requests if (pair := exchange(frames, each, encapsulation))]
+        lines.append(f"tunnel network of {capture.tap.node}:")
+        lines += [line for pair in sorted(shown, key=_begun) for each in pair for line in str(each).splitlines()]
     total = sum(len(capture.frames.seen()) for capture in run.captures)
     return Saw(f"{total} pings in {ENCAPSULATIONS[encapsulation]}, both ways", {"pings": total}, lines)
+
+
+def _begun(pair: tuple[Frame, Frame]) -> str:
+    return pair[0].time
 
 
 def _expected(run: Run, node: str) -> list[Expected]:

@@ -86,11 +86,14 @@ def test_the_agent_forgets_its_own_ports_only(site):
 
 def test_an_interface_that_is_off_when_its_vm_starts_is_switched_on(site, servers):
     """Open vSwitch may switch an interface off in the moment in which libvirt switches it on."""
+    name = site.cloud.compute.get_server(servers[0]).instance_name
     (port,) = site.cloud.network.ports(device_id=servers[0])
     node, tap = port.binding_host_id, f"tap{port.id[:11]}"
     site.inside(node, "libvirt", "ip", "link", "set", tap, "down")
     definition = f"<interface>\n<target dev='{tap}'/>\n</interface>\n<disk>\n<target dev='vda'/>\n</disk>"
-    site.inside(node, "libvirt", "sh", "-c", 'echo "$0" | /etc/libvirt/hooks/qemu any started begin -', definition)
+    site.inside(
+        node, "libvirt", "sh", "-c", 'echo "$1" | /etc/libvirt/hooks/qemu "$0" started begin -', name, definition
+    )
     (link,) = json.loads(site.inside(node, "libvirt", "ip", "-json", "link", "show", tap).stdout)
     assert "UP" in link["flags"]
     before = last_heartbeat(site, servers[0])

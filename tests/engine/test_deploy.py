@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stackyard.effects import host
+from stackyard.plan.facts import HostFacts
+from stackyard.plan.resolve import cgroup_paths
 from tool import PROGRAM
 from toy import Toy, engine, inspect
 
@@ -308,10 +311,13 @@ def test_down_keeps_the_data_and_takes_nothing_else(running: Toy) -> None:
         assert engine("network", "ls", "-q", "--filter", "name=toytest").split() != []
         running("up")
         assert runs() == count + 1
+        cgroups = [Path(path) for path in cgroup_paths(HostFacts(host.cgroups()), TWO)]
+        assert cgroups
+        assert [path for path in cgroups if not path.is_dir()] == []
         running("down", "--volumes")
         assert engine("volume", "ls", "-q", "--filter", "label=stackyard.site=toytest") == ""
         assert not running.state.exists()
-        assert not Path("/sys/fs/cgroup/memory/stackyard/toytest-two").exists()
+        assert [path for path in cgroups if path.exists()] == []
     finally:
         engine("rm", "toytest-stranger")
         engine("network", "rm", "toytest-stranger")

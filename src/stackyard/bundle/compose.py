@@ -75,8 +75,13 @@ def _ports(site: ResolvedSite, node: PlacedNode) -> list[dict[str, Any]]:
 
 
 def _confined(*capabilities: str, system_paths: bool = False) -> Service:
-    """No privileges but those named."""
-    options = ["no-new-privileges:true", *(["systempaths=unconfined"] if system_paths else [])]
+    """No privileges but those named.
+
+    Where the host has AppArmor, the engine's profile forbids to write /proc/sys and to mount, whatever else is given.
+    """
+    options = ["no-new-privileges:true"]
+    if system_paths:
+        options += ["systempaths=unconfined", "apparmor=unconfined"]
     added = {"cap_add": sorted(capabilities)} if capabilities else {}
     return {"cap_drop": ["ALL"], **added, "security_opt": options}
 
@@ -100,6 +105,7 @@ def container_service(site: ResolvedSite, container: ResolvedContainer, own: dic
         "container_name": container.full_name,
         "network_mode": f"container:{node}",
         **({"pid": f"container:{node}"} if definition.node_pid else {}),
+        **({"cgroup": "host"} if definition.node_cgroup else {}),
         **({"command": [_escaped(argument) for argument in definition.arguments]} if definition.arguments else {}),
         "env_file": ["common.env"],
         **({"environment": {name: _escaped(environment[name]) for name in sorted(environment)}} if environment else {}),

@@ -170,7 +170,9 @@ class Container(Model):
     devices: tuple[str, ...] = Field(default=(), description="Device files of the host that it is given.")
     optional_devices: tuple[str, ...] = Field(default=(), description="Passed when the host has them.")
     why: str = Field(default="", description="Why it needs its privileges; required when it has any.")
-    system_paths: bool = Field(default=False, description="Writes /proc/sys: systempaths=unconfined.")
+    system_paths: bool = Field(
+        default=False, description="Writes /proc/sys, or mounts: systempaths=unconfined, apparmor=unconfined."
+    )
     node_pid: bool = Field(default=False, description="Joins the node's PID namespace.")
     node_cgroup: bool = Field(default=False, description="Gets the node's own cgroup subtree.")
     read_only: bool = Field(default=True, description="Its root file system cannot be written.")

@@ -53,6 +53,20 @@ def test_nothing_is_privileged_and_everything_is_confined(demo: ResolvedSite) ->
             assert service["logging"]["options"]["max-size"]
 
 
+def test_only_what_writes_below_proc_sys_is_let_out_of_the_engines_profile(demo: ResolvedSite) -> None:
+    let_out = {
+        service["container_name"]: [option for option in service["security_opt"] if "unconfined" in option]
+        for files in rendered(demo).files.values()
+        for path in files
+        if path.endswith(".yml")
+        for service in services(files[path].content)
+    }
+    assert {name for name, options in let_out.items() if options} == {
+        f"demo-{node}-{name}" for node in ("compute1", "compute2") for name in ("nova-compute", "neutron-ovn-agent")
+    }
+    assert let_out["demo-compute1-nova-compute"] == ["systempaths=unconfined", "apparmor=unconfined"]
+
+
 def test_what_others_wait_for_comes_first(demo: ResolvedSite) -> None:
     shares = {
         service["container_name"]: service.get("cpu_shares", 1024)

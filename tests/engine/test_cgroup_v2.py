@@ -17,7 +17,7 @@ mkdir -p /run/all /run/libvirt/qemu
 # A mount of its own would take the host's options of it away.
 host=$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)
 if test -n "$host"; then mount --bind "$host" /run/all; else mount -t cgroup2 none /run/all; fi
-mkdir /run/all/stackyard-test
+mkdir -p /run/all/stackyard-test  # one of a run that was ended may be there
 mount --bind /run/all/stackyard-test /sys/fs/cgroup
 sleep 60 & process=$!
 echo "$process" >/run/libvirt/qemu/instance-1.pid

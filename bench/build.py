@@ -22,13 +22,13 @@ from pathlib import Path
 
 from figure import Figure, arguments, show
 
-from stackyard.build import base
-from stackyard.build.bake import Outside
-from stackyard.build.build import Order, execute, order
-from stackyard.build.recipe import unpacked
 from stackyard.catalogue import open_site
 from stackyard.effects.process import docker, run
 from stackyard.events import silent
+from stackyard.images import base
+from stackyard.images.bake import Outside
+from stackyard.images.order import Order, execute, order
+from stackyard.images.recipe import unpacked
 
 NOOP_TARGET = 2.0
 COLD_BOUND = 1.3

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from figure import Figure, arguments, show
 
-from stackyard.build.build import reference
-from stackyard.build.images import Found, inspect
 from stackyard.catalogue import open_site
 from stackyard.effects.preflight import engine
 from stackyard.effects.process import docker, run
+from stackyard.images.found import Found, inspect
+from stackyard.images.order import reference
 
 TOTAL_GB = 2.0
 KEYSTONE_MB = 350.0

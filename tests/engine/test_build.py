@@ -18,7 +18,7 @@ from tool import PROGRAM, Outcome, Tool, run
 
 pytestmark = pytest.mark.engine
 
-SMALL = Path(__file__).parents[1] / "unit" / "build" / "catalogue"
+SMALL = Path(__file__).parents[1] / "unit" / "images" / "catalogue"
 IMAGES = ["app", "app-api", "app-agent", "db", "bare"]
 
 

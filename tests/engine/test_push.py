@@ -16,7 +16,7 @@ from waiting import NotYet, wait_for
 
 pytestmark = pytest.mark.engine
 
-SMALL = Path(__file__).parents[1] / "unit" / "build" / "catalogue"
+SMALL = Path(__file__).parents[1] / "unit" / "images" / "catalogue"
 CONFIGURATION = """\
 version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}}}}}

@@ -18,7 +18,7 @@ ALLOWED = {
     "secrets": {"effects", "errors"},
     "catalogue": {"model", "entrypoint", "effects", "errors"},
     "plan": {"catalogue", "model", "entrypoint", "secrets", "errors"},
-    "build": {"catalogue", "model", "effects", "errors", "events"},
+    "images": {"catalogue", "model", "effects", "errors", "events"},
     "bundle": {"plan", "catalogue", "model", "secrets", "errors"},
     "deploy": {"bundle", "plan", "catalogue", "model", "entrypoint", "secrets", "effects", "errors", "events"},
     "verify": {"plan", "catalogue", "model", "secrets", "effects", "errors", "events"},

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from stackyard.build.build import Order, execute, order, push
-from stackyard.build.report import Built, decided, listed
 from stackyard.catalogue import Catalogue, catalogue_root, load, open_site
 from stackyard.cli import _options
 from stackyard.effects.state import state_directory
+from stackyard.images.order import Order, execute, order, push
+from stackyard.images.report import Built, decided, listed
 from stackyard.ui import reporter
 from stackyard.verify import guest
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from stackyard.build.build import Order, order
-from stackyard.build.report import MB, table
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
+from stackyard.images.order import Order, order
+from stackyard.images.report import MB, table
 
 GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 

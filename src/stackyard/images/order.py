@@ -11,13 +11,6 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from stackyard.build import base
-from stackyard.build.bake import bake
-from stackyard.build.identity import Decision, decide
-from stackyard.build.images import Found, forget_replaced, inspect
-from stackyard.build.parts import File, Recipe
-from stackyard.build.recipe import Foundation, recipe
-from stackyard.build.report import Built, record
 from stackyard.catalogue import Catalogue
 from stackyard.effects import preflight
 from stackyard.effects.process import docker
@@ -25,6 +18,13 @@ from stackyard.effects.state import state_directory
 from stackyard.effects.stream import stream
 from stackyard.errors import CommandError, InputError
 from stackyard.events import Event, Report
+from stackyard.images import base
+from stackyard.images.bake import bake
+from stackyard.images.found import Found, forget_replaced, inspect
+from stackyard.images.identity import Decision, decide
+from stackyard.images.parts import File, Recipe
+from stackyard.images.recipe import Foundation, recipe
+from stackyard.images.report import Built, record
 
 DISK_GIB = 8
 

@@ -12,9 +12,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stackyard.build import sources
-from stackyard.build.parts import File, Instruction, Recipe, Stage, digest
 from stackyard.catalogue import Catalogue
+from stackyard.images import sources
+from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
 from stackyard.model.service import Image, Runtime, Service
 
 LIB, APP, PYTHON = "shared.lib", "shared.app", "python.common"

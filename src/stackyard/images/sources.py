@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from stackyard.build.parts import File, digest
 from stackyard.catalogue import Catalogue
+from stackyard.images.parts import File, digest
 from stackyard.model.service import Image, Step
 
 PACKAGE = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from stackyard.build.parts import Recipe, digest
+from stackyard.images.parts import Recipe, digest
 
 LABEL_IDENTITY = "stackyard.identity"
 LABEL_INPUTS = "stackyard.inputs"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stackyard.build.identity import LABEL_IDENTITY
 from stackyard.effects.process import Result, docker, run
 from stackyard.errors import InputError, TimedOutError
+from stackyard.images.identity import LABEL_IDENTITY
 
 PATIENCE = 30
 """Seconds that the engine has for an answer."""

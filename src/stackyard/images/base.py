@@ -9,12 +9,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackyard.build.failure import BuildError, Failed
-from stackyard.build.identity import LABEL_IDENTITY
-from stackyard.build.parts import digest
 from stackyard.effects.process import docker, run
 from stackyard.errors import InputError
 from stackyard.events import Event, Report
+from stackyard.images.failure import BuildError, Failed
+from stackyard.images.identity import LABEL_IDENTITY
+from stackyard.images.parts import digest
 from stackyard.model.release import Base as Distribution
 
 EXCLUDED = ("man", "info", "locale", "lintian", "bug", "doc-base", "help", "pixmaps", "zsh", "bash-completion")

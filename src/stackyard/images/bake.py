@@ -15,12 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from stackyard.build.failure import BuildError, Failed
-from stackyard.build.identity import Decision
-from stackyard.build.parts import File, Instruction, Recipe, Stage
 from stackyard.effects.process import docker
 from stackyard.effects.stream import stream
 from stackyard.events import Event, Report
+from stackyard.images.failure import BuildError, Failed
+from stackyard.images.identity import Decision
+from stackyard.images.parts import File, Instruction, Recipe, Stage
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")

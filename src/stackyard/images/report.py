@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from stackyard.build.bake import Progress
-from stackyard.build.identity import Decision
-from stackyard.build.images import Found
+from stackyard.images.bake import Progress
+from stackyard.images.found import Found
+from stackyard.images.identity import Decision
 
 MB = 1000 * 1000
 

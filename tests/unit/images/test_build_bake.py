@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from stackyard.build.bake import Outside, Progress, bake_file
-from stackyard.build.failure import Failed
-from stackyard.build.identity import decide
-from stackyard.build.parts import Recipe
 from stackyard.events import Event
+from stackyard.images.bake import Outside, Progress, bake_file
+from stackyard.images.failure import Failed
+from stackyard.images.identity import decide
+from stackyard.images.parts import Recipe
 
 Make = Callable[..., Recipe]
 

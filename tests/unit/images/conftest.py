@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.build.parts import File, Recipe
-from stackyard.build.recipe import Foundation, recipe
 from stackyard.catalogue import Catalogue, catalogue_root, load, releases, sdns
+from stackyard.images.parts import File, Recipe
+from stackyard.images.recipe import Foundation, recipe
 
 SMALL = Path(__file__).parent / "catalogue"
 FOUNDATION = Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"}, File(b"uv", 0o755, "1.0"))

@@ -2,13 +2,13 @@
 
 import pytest
 
-from stackyard.build.build import reference
-from stackyard.build.identity import Decision, Identity
-from stackyard.build.report import decided, listed
 from stackyard.catalogue import Catalogue
 from stackyard.cli.build import selected
 from stackyard.errors import InputError
 from stackyard.events import Event
+from stackyard.images.identity import Decision, Identity
+from stackyard.images.order import reference
+from stackyard.images.report import decided, listed
 from stackyard.ui import reporter
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from stackyard.build.parts import Recipe
+from stackyard.images.parts import Recipe
 
 GOLDEN = Path(__file__).parent / "Dockerfile.golden"
 Make = Callable[..., Recipe]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.build.identity import LABEL_INPUTS, Identity, decide, explain
-from stackyard.build.parts import Recipe
+from stackyard.images.identity import LABEL_INPUTS, Identity, decide, explain
+from stackyard.images.parts import Recipe
 
 Make = Callable[..., Recipe]
 

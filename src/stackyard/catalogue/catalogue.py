@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stackyard.catalogue.layers import SITE, files_in
 from stackyard.catalogue.problems import suggest
+from stackyard.catalogue.yamlsource import Map
 from stackyard.errors import InputError
 from stackyard.model.release import Base, Structure
 from stackyard.model.sdn import Sdn
@@ -23,10 +25,11 @@ _CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "s
 class Catalogue:
     """Everything that is known before the site is.
 
-    ``images`` are those of the structure, in its order, without those of another SDN. ``services`` have
-    fragments and the SDN's extensions merged in; a service with no image in the structure is left out.
-    ``folders`` of a service hold its files, the SDN's extension last. ``known`` are the variables of all
-    services of all SDNs.
+    ``images`` are those of the structure, in its order, without those of another SDN, and then what the site's own
+    folder adds. ``services`` have fragments and all layers merged in; a service with no image is left out. ``written``
+    are the same as data, each value with its place. ``layers`` are folders, the lowest first: the release's, the
+    SDN's, and the site's own if it has one. ``folders`` of a service hold its files; those of the last win. ``known``
+    are the variables of all services of all SDNs.
     """
 
     root: Path
@@ -36,6 +39,8 @@ class Catalogue:
     structure: Structure
     base: Base
     services: dict[str, Service]
+    written: dict[str, Map]
+    layers: tuple[Path, ...]
     folders: dict[str, tuple[Path, ...]]
     images: dict[str, tuple[Service, Image]]
     known: tuple[str, ...]
@@ -49,6 +54,26 @@ class Catalogue:
     def release_folder(self) -> Path:
         """Folder of structure, base and locks."""
         return self.root / "releases" / self.release
+
+    @property
+    def own(self) -> Path | None:
+        """The site's own folder."""
+        return next(iter(self.layers[SITE:]), None)
+
+    def files(self, service: str) -> dict[str, Path]:
+        """Path in a service's folder -> file, that of the highest layer."""
+        return {name: file for folder in self.folders[service] for name, file in files_in(folder).items()}
+
+    def lock(self, name: str) -> Path:
+        """Lock of Python packages, that of the highest layer which has it; the release's when there is none."""
+        files = [folder / "python" / f"{name}.txt" for folder in self.layers]
+        return next((file for file in reversed(files) if file.is_file()), files[0])
+
+    def origin(self, file: Path) -> str:
+        """A file's name that is the same on every machine: below the catalogue, or `site/` and below the own folder."""
+        if self.own and file.is_relative_to(self.own):
+            return str("site" / file.relative_to(self.own))
+        return str(file.relative_to(self.root))
 
     def image(self, name: str) -> tuple[Service, Image]:
         """An image of the structure with its service. Raises InputError when there is none."""

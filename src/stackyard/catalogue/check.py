@@ -108,7 +108,7 @@ def locks(catalogue: Catalogue, structure_data: Map, services: Mapping[str, Map]
 
 
 def _lock(catalogue: Catalogue, name: str, here: _Place, loc: Loc) -> None:
-    file = catalogue.release_folder / "python" / f"{name}.txt"
+    file = catalogue.lock(name)
     if not file.is_file():
         message = f"release {catalogue.release} has no lock file {shown(file)}"
         here.add(loc, message, f"make it: tools/lock {catalogue.release}")

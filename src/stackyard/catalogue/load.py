@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from stackyard.catalogue import check
 from stackyard.catalogue.catalogue import Catalogue
-from stackyard.catalogue.merge import names_in, overlay, with_fragments
-from stackyard.catalogue.problems import Mark, Problems, shown, suggest
+from stackyard.catalogue.layers import LAYER, SITE, Layer, Stack, check_files
+from stackyard.catalogue.merge import names_in, with_fragments
+from stackyard.catalogue.problems import Problems, suggest
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import Map, locate, read
 from stackyard.errors import InputError
+from stackyard.model import layer as model
 from stackyard.model.base import Model
 from stackyard.model.release import Base, Structure
 from stackyard.model.sdn import Sdn
@@ -38,28 +40,30 @@ class _Files:
     base: Base
     structure: Structure
     structure_data: Map
+    stack: Stack
     entries: dict[str, _Entry]
     known: tuple[str, ...]
 
 
-def load(root: Path, release: str, sdn: str, structure: Path | None = None) -> Catalogue:
+def load(root: Path, release: str, sdn: str, structure: Path | None = None, own: Path | None = None) -> Catalogue:
     """The catalogue of a release with an SDN.
 
-    Another ``structure`` than the release's own selects what is built. Raises InputError with all problems.
+    ``own`` is the site's own folder. Another ``structure`` than the release's selects what is built, alone. Raises
+    InputError with all problems.
     """
     folder = root / "releases" / _known(release, releases(root), "release")
     _known(sdn, sdns(root), "SDN")
     problems = Problems()
-    files = _files(root, sdn, folder, structure or folder / "structure.yaml", problems)
+    files = _files(root, sdn, folder, structure or folder / "structure.yaml", problems, own=own)
     everything = _images(files.entries, problems)
     check.against_structure(files.structure_data, everything, problems)
     problems.check()
-    catalogue = _select(root, release, files, everything)
-    data = {name: files.entries[name].data for name in catalogue.services}
+    catalogue = _select(root, release, files, everything, whole=structure is None)
     for name, service in catalogue.services.items():
-        check.service(catalogue, data[name], service, problems, strict=structure is None)
-    check.containers_once(data, problems)
-    check.locks(catalogue, files.structure_data, data, problems)
+        check.service(catalogue, catalogue.written[name], service, problems, strict=structure is None)
+        check_files(catalogue.folders[name], catalogue.written[name], catalogue.fragment_templates, problems)
+    check.containers_once(catalogue.written, problems)
+    check.locks(catalogue, files.structure_data, catalogue.written, problems)
     problems.check()
     return catalogue
 
@@ -105,26 +109,75 @@ def _structure(data: Map | None, problems: Problems) -> Structure | None:
     return made
 
 
-def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Problems) -> _Files:
-    """All files, each checked in itself."""
+def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Problems, *, own: Path | None) -> _Files:
+    """All files, each checked in itself. ``folder`` is the release's, ``own`` the site's."""
     area = sdns(root)[sdn].parent
     back_end = _file(Sdn, area / "sdn.yaml", problems)
     base = _file(Base, folder / "base.yaml", problems)
     structure_data = read(structure, problems)
     structure_model = _structure(structure_data, problems)
-    entries, known = _services(root, area, back_end[1] if back_end else None, problems)
+    layers = (_layer(folder, problems), Layer.of(area, back_end[1] if back_end else None))
+    stack = Stack.of(root, (*layers, _layer(own, problems)) if own else layers, problems)
+    entries = _services(root, stack, problems)
+    known = _other_names(root, sdn) | {name for entry in entries.values() for name in names_in(entry.data)}
     problems.check()
     assert back_end  # noqa: S101 - else problems.check() has raised; the same below
     assert base  # noqa: S101
     assert structure_data is not None  # noqa: S101
     assert structure_model  # noqa: S101
-    return _Files(back_end[0], base[0], structure_model, structure_data, entries, known)
+    return _Files(back_end[0], base[0], structure_model, structure_data, stack, entries, tuple(sorted(known)))
 
 
-def _select(root: Path, release: str, files: _Files, everything: dict[str, tuple[Service, Image]]) -> Catalogue:
-    """The catalogue of what the structure names and the SDN has."""
+def _layer(folder: Path, problems: Problems) -> Layer:
+    """A release's layer or a site's own."""
+    found = _file(model.Layer, folder / LAYER, problems) if (folder / LAYER).is_file() else None
+    return Layer.of(folder, found[1] if found else None)
+
+
+def _services(root: Path, stack: Stack, problems: Problems) -> dict[str, _Entry]:
+    """All services, with what layers change and with their fragments."""
+    files = sorted(root.glob("common/contract/*.yaml"))
+    fragments = {path.stem: data for path in files if (data := read(path, problems))}
+    entries: dict[str, _Entry] = {}
+    for name, path in stack.services.items():
+        data = read(path, problems)
+        if data is None:
+            continue
+        before = len(problems.found)
+        data = with_fragments(stack.laid(name, data, problems), name, fragments, problems)
+        service = parse(Service, data, problems) if len(problems.found) == before else None
+        if service:
+            check.names(data, service, name, problems)
+            entries[name] = _Entry(service, data, stack.folders(name))
+    return entries
+
+
+def _other_names(root: Path, sdn: str) -> set[str]:
+    """Variables that other SDNs add to services."""
+    unheard = Problems()  # another SDN's mistakes are for those who use it
+    layers = [Layer.of(path.parent, read(path, unheard)) for name, path in sdns(root).items() if name != sdn]
+    parts = [part for layer in layers for part in layer.extends.values() if isinstance(part, Map)]
+    return {name for part in parts for name in names_in(part)}
+
+
+def _added(files: _Files) -> list[str]:
+    """Images that the site's own folder adds."""
+    return [
+        name
+        for layer in files.stack.layers[SITE:]
+        for entry in files.entries.values()
+        for name in entry.service.images
+        if locate(entry.data, ("images", name))[0].file.is_relative_to(layer.folder)
+    ]
+
+
+def _select(
+    root: Path, release: str, files: _Files, everything: dict[str, tuple[Service, Image]], *, whole: bool
+) -> Catalogue:
+    """The catalogue of what the structure names and the SDN has; ``whole``: with what the site's own folder adds."""
     sdn = files.back_end.sdn
     names = [name for base, subs in files.structure.containers.items() for name in (base, *(subs or ()))]
+    names += [name for name in _added(files) if whole and name not in names]
     images = {name: everything[name] for name in names if everything[name][0].sdn in (None, sdn)}
     selected = {service.service for service, _ in images.values()}
     entries = {name: entry for name, entry in files.entries.items() if name in selected}
@@ -136,68 +189,12 @@ def _select(root: Path, release: str, files: _Files, everything: dict[str, tuple
         structure=files.structure,
         base=files.base,
         services={name: entry.service for name, entry in entries.items()},
+        written={name: entry.data for name, entry in entries.items()},
+        layers=tuple(layer.folder for layer in files.stack.layers),
         folders={name: entry.folders for name, entry in entries.items()},
         images=images,
         known=files.known,
     )
-
-
-def _services(
-    root: Path, area: Path, back_end: Map | None, problems: Problems
-) -> tuple[dict[str, _Entry], tuple[str, ...]]:
-    """All services with fragments and the SDN's extensions, and the names of all variables."""
-    fragments = {path.stem: data for path in _sorted(root, "common/contract/*.yaml") if (data := read(path, problems))}
-    found = _found(root, problems)
-    extends = _extensions(back_end, found, problems)
-    known = _extension_names(root)
-    entries: dict[str, _Entry] = {}
-    for name, path in found.items():
-        data = read(path, problems)
-        if data is None:
-            continue
-        data = overlay(data, extends[name]) if name in extends else data
-        before = len(problems.found)
-        data = with_fragments(data, name, fragments, problems)
-        known |= names_in(data)
-        service = parse(Service, data, problems) if len(problems.found) == before else None
-        if service:
-            check.names(data, service, name, problems)
-            added = area / name
-            folders = (path.parent, added) if added != path.parent and added.is_dir() else (path.parent,)
-            entries[name] = _Entry(service, data, folders)
-    return entries, tuple(sorted(known))
-
-
-def _found(root: Path, problems: Problems) -> dict[str, Path]:
-    """Service -> its service.yaml."""
-    found: dict[str, Path] = {}
-    for path in _sorted(root, "*/*/service.yaml"):
-        name = path.parent.name
-        if name in found:
-            message = f"{shown(found[name])} is service {name} already"
-            problems.add(Mark(path, 1), (), message, "give one of the folders another name")
-        found.setdefault(name, path)
-    return found
-
-
-def _extensions(back_end: Map | None, services: dict[str, Path], problems: Problems) -> dict[str, Map]:
-    """Service -> what the SDN adds to it."""
-    extends = back_end.get("extends") if back_end else None
-    if not isinstance(extends, Map):
-        return {}
-    for name in extends.keys() - services.keys():
-        remedy = suggest(name, services, "services")
-        problems.add(extends.marks[name], ("extends", name), f"there is no service `{name}`", remedy)
-    return {name: part for name, part in extends.items() if isinstance(part, Map)}
-
-
-def _extension_names(root: Path) -> set[str]:
-    """Variables that any SDN adds to any service."""
-    unheard = Problems()  # another SDN's mistakes are for those who use it
-    files = [data for path in sdns(root).values() if (data := read(path, unheard))]
-    tables = [data.get("extends") for data in files]
-    parts = [part for table in tables if isinstance(table, Map) for part in table.values()]
-    return {name for part in parts if isinstance(part, Map) for name in names_in(part)}
 
 
 def _images(entries: dict[str, _Entry], problems: Problems) -> dict[str, tuple[Service, Image]]:
@@ -210,7 +207,3 @@ def _images(entries: dict[str, _Entry], problems: Problems) -> dict[str, tuple[S
                 problems.add(locate(entry.data, ("images", name))[0], ("images", name), message, "choose another name")
             images.setdefault(name, (entry.service, image))
     return images
-
-
-def _sorted(root: Path, pattern: str) -> list[Path]:
-    return sorted(root.glob(pattern))

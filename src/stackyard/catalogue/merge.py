@@ -1,38 +1,60 @@
-"""Laying one mapping over another: fragments of contracts, and what an SDN adds to a service."""
+"""Laying one mapping over another: fragments of contracts, and what layers change of a service."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from stackyard.catalogue.problems import Problems, suggest
+from stackyard.catalogue.problems import Loc, Problems, suggest
 from stackyard.catalogue.yamlsource import List, Map
 
-REPLACED = {"command", "arguments", "bootstrap", "health", "values"}
+REPLACED = {"command", "arguments", "bootstrap", "exec", "health", "values"}
 """Keys whose value is replaced as a whole; other mappings are merged and other lists appended to."""
+
+REMOVES = "-"
+"""Begin of an item that removes one from the list below."""
 
 _SERVICE = re.compile(r"(?<!\{)\{service\}(?!\})")
 
 
-def overlay(below: Map, above: Map) -> Map:
-    """``above`` over ``below``; both stay as they are, and marks go along."""
+def overlay(below: Map, above: Map, problems: Problems, loc: Loc = ()) -> Map:
+    """``above``, which is at ``loc``, over ``below``; both stay as they are, and marks go along."""
     made = _copy(below)
     for key, value in above.items():
-        made.put(key, _joined(key, below.get(key), value), above.marks[key])
+        under, mark = below.marks.get(key), above.marks[key]
+        joined = _joined(below.get(key), value, problems, (*loc, key)) if key not in REPLACED else value
+        if under and joined is not value:
+            made.put(key, joined, under)
+        else:
+            made.put(key, joined, mark._replace(below=under))
     return made
 
 
-def _joined(key: str, below: Any, above: Any) -> Any:
-    """The value of ``key`` when both sides may have one."""
-    if key not in REPLACED and isinstance(below, Map) and isinstance(above, Map):
-        return overlay(below, above)
-    if key not in REPLACED and isinstance(below, List) and isinstance(above, List):
-        made = List(below.mark)
-        for part in (below, above):
-            for value, mark in zip(part, part.marks, strict=True):
-                made.put(value, mark)
-        return made
+def _joined(below: Any, above: Any, problems: Problems, loc: Loc) -> Any:
+    """Both sides in one where they are mappings or lists, or one side is and the other is not there; else ``above``."""
+    if isinstance(above, Map) and isinstance(below, Map | None):
+        return overlay(Map(above.mark) if below is None else below, above, problems, loc)
+    if isinstance(above, List) and isinstance(below, List | None):
+        return _appended(List(above.mark) if below is None else below, above, problems, loc)
     return above
+
+
+def _appended(below: List, above: List, problems: Problems, loc: Loc) -> List:
+    """The items of both, without those that ``above`` removes."""
+    made = List(below.mark)
+    for value, mark in zip(below, below.marks, strict=True):
+        made.put(value, mark)
+    made.removed += below.removed
+    for index, (value, mark) in enumerate(zip(above, above.marks, strict=True)):
+        if not (isinstance(value, str) and value.startswith(REMOVES)):
+            made.put(value, mark)
+        elif (name := value.removeprefix(REMOVES)) in made:
+            at = made.index(name)
+            made.removed.append((made.pop(at), mark._replace(below=made.marks.pop(at))))
+        else:
+            remedy = suggest(name, [str(each) for each in made], "the list has")
+            problems.add(mark, (*loc, index), f"there is no `{name}` to remove", remedy)
+    return made
 
 
 def _copy(source: Map) -> Map:
@@ -65,10 +87,10 @@ def _contract(level: Map, name: str, fragments: dict[str, Map], problems: Proble
         if use not in fragments:
             problems.add(mark, ("uses",), f"there is no fragment `{use}`", suggest(str(use), fragments, "fragments"))
             continue
-        contract = overlay(contract, _named(fragments[use], name))
+        contract = overlay(contract, _named(fragments[use], name), problems, ("contract",))
     own = level.get("contract")
     if own is None or isinstance(own, Map):
-        contract = overlay(contract, own) if own else contract
+        contract = overlay(contract, own, problems, ("contract",)) if own else contract
         made.put("contract", contract, level.marks.get("contract", uses.mark))
     return made
 

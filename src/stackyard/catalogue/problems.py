@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from stackyard.entrypoint.suggest import closest
 from stackyard.errors import InputError
 
 Loc = tuple[str | int, ...]
 
 
 class Mark(NamedTuple):
-    """Where a value stands, and how it is written there if it is a scalar."""
+    """Where a value stands, how it is written there if it is a scalar, and what it took the place of."""
 
     file: Path
     line: int
     text: str | None = None
+    below: Mark | None = None
 
 
 @dataclass(frozen=True)
@@ -81,5 +82,5 @@ def suggest(word: str, known: Iterable[str], what: str) -> str:
 
 def near(word: str, known: Iterable[str]) -> str:
     """Remedy for a mistyped name; empty when nothing is close."""
-    close = difflib.get_close_matches(word, list(known), 1, 0.7)
-    return f"did you mean {close[0]}?" if close else ""
+    close = closest(word, known)
+    return f"did you mean {close}?" if close else ""

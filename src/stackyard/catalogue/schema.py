@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.model.base import Model
+from stackyard.model.layer import Layer
 from stackyard.model.release import Base, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Service
@@ -17,6 +18,7 @@ MODELS: dict[str, type[Model]] = {
     "service": Service,
     "structure": Structure,
     "base": Base,
+    "layer": Layer,
     "sdn": Sdn,
 }
 """Name of the file without its ending -> its model."""

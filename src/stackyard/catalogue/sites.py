@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.load import load, releases, sdns
-from stackyard.catalogue.problems import Loc, Problems, near, suggest
+from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
 from stackyard.catalogue.root import catalogue_root
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import Map, locate, read
@@ -34,8 +34,9 @@ def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, 
     Raises InputError with all problems.
     """
     root = root or catalogue_root()
-    site, data = _read(site_path(reference, root), root)
-    catalogue = load(root, site.release, site.sdn)
+    path = site_path(reference, root)
+    site, data = _read(path, root)
+    catalogue = load(root, site.release, site.sdn, own=_own(path, site))
     problems = Problems()
     _against(catalogue, site, data, problems)
     problems.check()
@@ -60,11 +61,19 @@ def _read(path: Path, root: Path) -> tuple[Site, Map]:
     data = read(path, problems)
     site = parse(Site, data, problems) if data is not None else None
     if data is not None and site:
+        own = _own(path, site)
+        if own and not own.is_dir():
+            problems.add(data.marks["catalogue"], ("catalogue",), f"there is no folder {shown(own)}", "make it")
         for loc, message, remedy in (*_choices(site, root), *_networks(site), *_nodes(site)):
             problems.add(locate(data, loc)[0], loc, message, remedy)
     problems.check()
     assert data is not None and site  # noqa: S101, PT018 - else problems.check() has raised
     return site, data
+
+
+def _own(path: Path, site: Site) -> Path | None:
+    """The folder that a site's file names as its own layer of the catalogue."""
+    return path.parent / site.catalogue if site.catalogue else None
 
 
 Found = Iterator[tuple[Loc, str, str]]

@@ -30,12 +30,13 @@ class Map(dict[str, Any]):
 
 
 class List(list[Any]):
-    """A list that knows where its items stand."""
+    """A list that knows where its items stand, and which ones were removed from it, and where."""
 
     def __init__(self, mark: Mark) -> None:
         super().__init__()
         self.mark = mark
         self.marks: list[Mark] = []
+        self.removed: list[tuple[Any, Mark]] = []
 
     def put(self, value: Any, mark: Mark) -> None:
         """Append an item with its place."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import errno
 import importlib
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 import click
 
 from stackyard import __version__
+from stackyard.entrypoint.suggest import closest
 from stackyard.errors import StackyardError
 
 INTERRUPTED = 130
@@ -52,9 +52,9 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments start with; a mistyped one is told the right name."""
-        close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-        if close and close != args[:1]:
-            raise click.UsageError(f"there is no command {args[0]}: did you mean {close[0]}?", ctx)
+        close = closest(args[0], self.list_commands(ctx))
+        if close and close != args[0]:
+            raise click.UsageError(f"there is no command {args[0]}: did you mean {close}?", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

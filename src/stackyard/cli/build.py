@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from stackyard.catalogue import Catalogue, catalogue_root, load, open_site
+from stackyard.catalogue import Catalogue, load, open_site
 from stackyard.cli import _options
 from stackyard.effects.state import state_directory
 from stackyard.images.order import Order, execute, order, push
@@ -47,7 +47,7 @@ def command(  # noqa: PLR0917 - click passes what it declares
     """
     opened, catalogue = open_site(site)
     if file is not None:
-        catalogue = load(catalogue_root(), opened.release, opened.sdn, structure=file)
+        catalogue = load(catalogue.root, opened.release, opened.sdn, structure=file, own=catalogue.own)
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
     ordered = order(catalogue, images, registry=prefix, rebuild=no_cache)

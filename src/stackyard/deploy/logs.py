@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import threading
 from collections.abc import Callable
 
 from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_NODE
+from stackyard.catalogue.problems import suggest
 from stackyard.deploy import engine
 from stackyard.effects.process import docker
 from stackyard.effects.stream import stream
@@ -52,9 +52,8 @@ def _meant(site: str, container: str | None, node: str | None) -> list[Running]:
     ]
     if not found:
         names = sorted({each.labels.get(LABEL_CONTAINER, "") for each in everything})
-        close = difflib.get_close_matches(container or "", names, 1)
         where = f" on {node}" if node else ""
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
+        hint = suggest(container or "", names, "there are")
         raise InputError(f"there is no container {container or ''}{where}", hint)
     return sorted(found, key=lambda each: each.name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-SHORT = 4
+SHORT = 3
 LONG = 9
 
 
@@ -26,7 +26,8 @@ def distance(left: str, right: str, limit: int) -> int:
 
 
 def _limit(word: str) -> int:
-    if len(word) < SHORT:
+    """Edits that are a slip; another number is another thing."""
+    if len(word) < SHORT or not any(letter.isalpha() for letter in word):
         return 0
     return 1 if len(word) < LONG else 2
 

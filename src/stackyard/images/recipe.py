@@ -231,7 +231,7 @@ class _Kitchen:
             f"runtime of {name}": digest(json.dumps(data, sort_keys=True)),
         }
         for path, file in sources.container_files(self.catalogue, service.service).items():
-            source = str(file.relative_to(self.catalogue.root))
+            source = self.catalogue.origin(file)
             inputs[source] = digest(path, self._put(f"containers/{name}/{path}", sources.load(file)))
         return Instruction(f"COPY containers/{name}/ /opt/stackyard/container/", "what it has to know", inputs)
 
@@ -286,7 +286,7 @@ class _Kitchen:
         }
         owner, _ = self._find(name)
         bake = sources.service_files(self.catalogue, owner.service)["bake.sh"]
-        inputs[str(bake.relative_to(self.catalogue.root))] = self._put("database/bake.sh", sources.load(bake))
+        inputs[self.catalogue.origin(bake)] = self._put("database/bake.sh", sources.load(bake))
         for service, image in services.items():
             inputs[f"bootstrap of {service}"] = self._baked(service, image, sorted(environment))
         mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", APP)]

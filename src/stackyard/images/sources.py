@@ -31,13 +31,8 @@ def entrypoint() -> dict[str, File]:
 
 
 def service_files(catalogue: Catalogue, service: str) -> dict[str, Path]:
-    """Path in a service's folder -> file, without service.yaml; the SDN's files take the place of the service's."""
-    return {
-        str(path.relative_to(folder)): path
-        for folder in catalogue.folders[service]
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "service.yaml" and "__pycache__" not in path.parts
-    }
+    """Path in a service's folder -> file, without service.yaml; those of higher layers take the place of others."""
+    return catalogue.files(service)
 
 
 def container_files(catalogue: Catalogue, service: str) -> dict[str, Path]:
@@ -61,7 +56,7 @@ def load(path: Path) -> File:
 
 def lock(catalogue: Catalogue, name: str) -> File:
     """A lock of Python packages."""
-    return File((catalogue.release_folder / "python" / f"{name}.txt").read_bytes())
+    return File(catalogue.lock(name).read_bytes())
 
 
 def packages_in(lock_file: File) -> int:

@@ -1,0 +1,145 @@
+"""The stack of layers: areas define services; a release, an SDN and a site's own folder change what is below them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackyard.catalogue.merge import overlay
+from stackyard.catalogue.problems import Loc, Mark, Problems, near, shown, suggest
+from stackyard.catalogue.yamlsource import Map
+from stackyard.model.base import Model
+from stackyard.model.service import Container, Image
+
+LAYER = "layer.yaml"
+SERVICE = "service.yaml"
+NO_SERVICES = {"python"}
+"""Folders of a layer that are no service's: Python locks."""
+
+SITE = 2
+"""Place of a site's own layer, after those of release and SDN."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A folder with parts of services (``extends``), and folders of services with files."""
+
+    folder: Path
+    extends: Map
+
+    @classmethod
+    def of(cls, folder: Path, data: Map | None) -> Layer:
+        """The layer whose YAML file, if it has one, says ``data``."""
+        given = data.get("extends") if data is not None else None
+        return cls(folder, given if isinstance(given, Map) else Map(Mark(folder, 0)))
+
+    def folders(self) -> Iterator[Path]:
+        """Its folders of services."""
+        for path in sorted(self.folder.iterdir()):
+            if path.is_dir() and path.name not in NO_SERVICES and path.name[0] not in "._":
+                yield path
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The layers above the areas, the lowest first, and the files that define services: service -> service.yaml."""
+
+    layers: tuple[Layer, ...]
+    services: Mapping[str, Path]
+
+    @classmethod
+    def of(cls, root: Path, layers: tuple[Layer, ...], problems: Problems) -> Stack:
+        """The stack on the areas of ``root``; what does not fit together is a problem."""
+        files = [*sorted(root.glob(f"*/*/{SERVICE}"))]
+        files += [file for layer in layers for folder in layer.folders() if (file := folder / SERVICE).is_file()]
+        services: dict[str, Path] = {}
+        for file in dict.fromkeys(files):
+            name = file.parent.name
+            if name in services:
+                of_layer = f"give it another name, or write what it changes into {LAYER}, below `extends:`"
+                remedy = "give one of the folders another name" if file.parents[2] == root else of_layer
+                problems.add(Mark(file, 1), (), f"{shown(services[name])} is service {name} already", remedy)
+            services.setdefault(name, file)
+        made = cls(layers, services)
+        for layer in layers:
+            made._known(layer, problems)
+        return made
+
+    def _known(self, layer: Layer, problems: Problems) -> None:
+        """The layer changes services that exist."""
+        for name in layer.extends.keys() - self.services.keys():
+            remedy = suggest(name, self.services, "services")
+            problems.add(layer.extends.marks[name], ("extends", name), f"there is no service `{name}`", remedy)
+        for folder in layer.folders():
+            if folder.name not in self.services:
+                remedy = near(folder.name, self.services) or f"a service that is added has a {SERVICE}"
+                problems.add(Mark(folder, 0), (), f"there is no service `{folder.name}`", remedy)
+
+    def laid(self, name: str, data: Map, problems: Problems) -> Map:
+        """What a service's own file says, with all that layers change of it."""
+        for layer in self.layers:
+            part = layer.extends.get(name)
+            if isinstance(part, Map):
+                _additions(name, data, part, problems)
+                data = overlay(data, part, problems, ("extends", name))
+        return data
+
+    def folders(self, name: str) -> tuple[Path, ...]:
+        """Folders with files of a service: the one that defines it, then those of layers."""
+        layers = (layer.folder / name for layer in self.layers)
+        return tuple(dict.fromkeys([self.services[name].parent, *(each for each in layers if each.is_dir())]))
+
+
+_PARTS: tuple[tuple[str, str, type[Model]], ...] = (
+    ("images", "image", Image),
+    ("containers", "container", Container),
+)
+
+
+def _additions(name: str, below: Map, part: Map, problems: Problems) -> None:
+    """An image or a container that a layer adds is complete; else it was to change one that exists."""
+    for key, what, model in _PARTS:
+        there, given = below.get(key) or {}, part.get(key)
+        required = {field for field, info in model.model_fields.items() if info.is_required()}
+        if not isinstance(given, Map):
+            continue
+        for each, value in given.items():
+            missing = sorted(required - value.keys()) if isinstance(value, Map) and each not in there else []
+            if missing:
+                loc: Loc = ("extends", name, key, each)
+                remedy = near(each, there) or f"to add one, give its {', '.join(missing)}"
+                problems.add(given.marks[each], loc, f"{name} has no {what} `{each}`", remedy)
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """Path in a folder of a service -> file, without service.yaml."""
+    return {
+        str(path.relative_to(folder)): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != SERVICE and "__pycache__" not in path.parts
+    }
+
+
+def check_files(folders: tuple[Path, ...], data: Map, shared: Path, problems: Problems) -> None:
+    """A file that a layer has for a service takes the place of one below, or something refers to it.
+
+    ``data`` is the service as it is in the end, ``shared`` the folder of templates for all services.
+    """
+    below = {**files_in(shared), **files_in(folders[0])}
+    for folder in folders[1:]:
+        added = files_in(folder)
+        for name, file in added.items():
+            if name not in below and not _referred(name, data, [*below.values(), *added.values()]):
+                remedy = near(name, below) or f"name it in `templates:` or `files:` of the service in {LAYER}"
+                message = "takes the place of no file of the service, and nothing refers to it"
+                problems.add(Mark(file, 0), (), message, remedy)
+        below |= added
+
+
+def _referred(name: str, data: Map, files: list[Path]) -> bool:
+    """Whether a service's YAML, or another of its files, has the name of a file."""
+    word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
+    texts = (file.read_text(encoding="utf-8", errors="replace") for file in files if file.name != Path(name).name)
+    return bool(word.search(str(data).replace("\\n", "\n")) or any(word.search(text) for text in texts))

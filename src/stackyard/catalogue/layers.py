@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -127,19 +128,22 @@ def check_files(folders: tuple[Path, ...], data: Map, shared: Path, problems: Pr
 
     ``data`` is the service as it is in the end, ``shared`` the folder of templates for all services.
     """
-    below = {**files_in(shared), **files_in(folders[0])}
-    for folder in folders[1:]:
+    first, *layers = folders
+    if not layers:
+        return
+    below, text = {**files_in(shared), **files_in(first)}, str(data).replace("\\n", "\n")
+    for folder in layers:
         added = files_in(folder)
         for name, file in added.items():
-            if name not in below and not _referred(name, data, [*below.values(), *added.values()]):
+            if name not in below and not _referred(name, text, [*below.values(), *added.values()]):
                 remedy = near(name, below) or f"name it in `templates:` or `files:` of the service in {LAYER}"
                 message = "takes the place of no file of the service, and nothing refers to it"
                 problems.add(Mark(file, 0), (), message, remedy)
         below |= added
 
 
-def _referred(name: str, data: Map, files: list[Path]) -> bool:
-    """Whether a service's YAML, or another of its files, has the name of a file."""
+def _referred(name: str, data: str, files: list[Path]) -> bool:
+    """Whether what a service's YAML says, or another of its files, has the name of a file."""
     word = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])")
     texts = (file.read_text(encoding="utf-8", errors="replace") for file in files if file.name != Path(name).name)
-    return bool(word.search(str(data).replace("\\n", "\n")) or any(word.search(text) for text in texts))
+    return any(name in text and word.search(text) for text in itertools.chain([data], texts))

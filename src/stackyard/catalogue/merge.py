@@ -23,10 +23,9 @@ def overlay(below: Map, above: Map, problems: Problems, loc: Loc = ()) -> Map:
     for key, value in above.items():
         under, mark = below.marks.get(key), above.marks[key]
         joined = _joined(below.get(key), value, problems, (*loc, key)) if key not in REPLACED else value
-        if under and joined is not value:
-            made.put(key, joined, under)
-        else:
-            made.put(key, joined, mark._replace(below=under))
+        if under:
+            mark = under if joined is not value else mark._replace(below=under)
+        made.put(key, joined, mark)
     return made
 
 

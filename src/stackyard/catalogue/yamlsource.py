@@ -12,7 +12,7 @@ from stackyard.catalogue.problems import Loc, Mark, Problems
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "tag:yaml.org,2002:merge"
-_DATE = "tag:yaml.org,2002:timestamp"
+_TEXT = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:timestamp")
 
 
 class Map(dict[str, Any]):
@@ -136,7 +136,7 @@ class _Builder:
 
     def scalar(self, node: yaml.ScalarNode) -> Any:
         """Value of a scalar; dates stay text."""
-        return node.value if node.tag == _DATE else self.loader.construct_object(node)
+        return node.value if node.tag in _TEXT else self.loader.construct_object(node)
 
     def sequence(self, node: yaml.Node, loc: Loc) -> List:
         made = List(self.mark(node))

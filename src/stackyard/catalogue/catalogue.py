@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.catalogue.layers import SITE, files_in
-from stackyard.catalogue.problems import suggest
+from stackyard.catalogue.problems import near, suggest
 from stackyard.catalogue.yamlsource import Map
 from stackyard.errors import InputError
 from stackyard.model.release import Base, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Runtime, Service
+
+LOCKS = ("entrypoint", "common")
+"""Locks that every release has, because images share them as layers."""
 
 _TABLES = ("contract", "templates", "files", "retired")
 CONCATENATED = ("uses", "prepare", "afterwards", "needs")
@@ -64,10 +67,33 @@ class Catalogue:
         """Path in a service's folder -> file, that of the highest layer."""
         return {name: file for folder in self.folders[service] for name, file in files_in(folder).items()}
 
+    def versions(self, service: str) -> dict[str, list[Path]]:
+        """File of a service, or lock of its images -> the files of all layers, the one that counts last."""
+        found: dict[str, list[Path]] = {}
+        for folder in (self.fragment_templates, *self.folders[service]):
+            for name, file in files_in(folder).items():
+                found.setdefault(name, []).append(file)
+        locks = [*LOCKS, *(image.python for image in self.services[service].images.values() if image.python)]
+        return found | {f"python/{name}.txt": self._locks(name) for name in locks}
+
     def lock(self, name: str) -> Path:
         """Lock of Python packages, that of the highest layer which has it; the release's when there is none."""
+        return [self.release_folder / "python" / f"{name}.txt", *self._locks(name)][-1]
+
+    def _locks(self, name: str) -> list[Path]:
         files = [folder / "python" / f"{name}.txt" for folder in self.layers]
-        return next((file for file in reversed(files) if file.is_file()), files[0])
+        return [file for file in files if file.is_file()]
+
+    def owner(self, name: str) -> str:
+        """The service of that name, or the one with an image or a container of it. Raises InputError."""
+        owners = {
+            each: key for key, service in self.services.items() for each in (*service.images, *service.containers)
+        }
+        owners |= {key: key for key in self.services}
+        if name not in owners:
+            remedy = near(name, owners) or f"services: {', '.join(self.services)}"
+            raise InputError(f"there is no service, image or container {name}", remedy)
+        return owners[name]
 
     def origin(self, file: Path) -> str:
         """A file's name that is the same on every machine: below the catalogue, or `site/` and below the own folder."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from stackyard.catalogue.catalogue import CONCATENATED, Catalogue
+from stackyard.catalogue.catalogue import CONCATENATED, LOCKS, Catalogue
 from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
 from stackyard.catalogue.yamlsource import Map, locate
 from stackyard.entrypoint.expressions import is_expression
@@ -17,9 +17,6 @@ from stackyard.model.service import Container, Image, Probe, Runtime, Service, V
 
 STANDARD = ("OS_", "PYTHON", "LC_")
 """Beginnings of variables that any container may be given."""
-
-LOCKS = ("entrypoint", "common")
-"""Locks that every release has, because images share them as layers."""
 
 
 class _Place:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackyard.catalogue.merge import overlay
-from stackyard.catalogue.problems import Loc, Mark, Problems, near, shown, suggest
+from stackyard.catalogue.problems import Mark, Problems, near, shown, suggest
 from stackyard.catalogue.yamlsource import Map
 from stackyard.model.base import Model
-from stackyard.model.service import Container, Image
+from stackyard.model.service import Container, Image, Variable
 
 LAYER = "layer.yaml"
 SERVICE = "service.yaml"
@@ -78,12 +78,12 @@ class Stack:
                 remedy = near(folder.name, self.services) or f"a service that is added has a {SERVICE}"
                 problems.add(Mark(folder, 0), (), f"there is no service `{folder.name}`", remedy)
 
-    def laid(self, name: str, data: Map, problems: Problems) -> Map:
-        """What a service's own file says, with all that layers change of it."""
+    def laid(self, name: str, data: Map, shared: set[str], problems: Problems) -> Map:
+        """What a service's own file says, with all that layers change of it; ``shared`` are variables of fragments."""
         for layer in self.layers:
             part = layer.extends.get(name)
             if isinstance(part, Map):
-                _additions(name, data, part, problems)
+                _additions(name, data, part, shared, problems)
                 data = overlay(data, part, problems, ("extends", name))
         return data
 
@@ -93,25 +93,41 @@ class Stack:
         return tuple(dict.fromkeys([self.services[name].parent, *(each for each in layers if each.is_dir())]))
 
 
-_PARTS: tuple[tuple[str, str, type[Model]], ...] = (
-    ("images", "image", Image),
-    ("containers", "container", Container),
-)
+_PARTS: dict[str, tuple[str, type[Model]]] = {
+    "images": ("image", Image),
+    "containers": ("container", Container),
+    "contract": ("variable", Variable),
+}
 
 
-def _additions(name: str, below: Map, part: Map, problems: Problems) -> None:
-    """An image or a container that a layer adds is complete; else it was to change one that exists."""
-    for key, what, model in _PARTS:
-        there, given = below.get(key) or {}, part.get(key)
-        required = {field for field, info in model.model_fields.items() if info.is_required()}
-        if not isinstance(given, Map):
-            continue
+def _additions(name: str, below: Map, part: Map, shared: set[str], problems: Problems) -> None:
+    """What a layer adds to a service is complete; else it was to change something that exists.
+
+    ``shared`` are the variables of fragments, which are laid below later.
+    """
+    tables: list[tuple[str, ...]] = [(key,) for key in _PARTS]
+    tables += [("images", each, "contract") for each in _table(part, ("images",))]
+    for loc in tables:
+        what, model = _PARTS[loc[-1]]
+        required = {key for key, field in model.model_fields.items() if field.is_required()}
+        there = _table(below, loc).keys() | (shared if loc[-1] == "contract" else set())
+        given = _table(part, loc)
         for each, value in given.items():
-            missing = sorted(required - value.keys()) if isinstance(value, Map) and each not in there else []
+            missing = required - value.keys() if isinstance(value, Map) and each not in there else ()
             if missing:
-                loc: Loc = ("extends", name, key, each)
-                remedy = near(each, there) or f"to add one, give its {', '.join(missing)}"
-                problems.add(given.marks[each], loc, f"{name} has no {what} `{each}`", remedy)
+                wanted = " and ".join(f"`{key}:`" for key in sorted(missing))
+                remedy = near(each, sorted(there)) or f"to add one, give {wanted}"
+                owner = loc[1] if loc[1:] else name
+                message = f"{owner} has no {what} `{each}`"
+                problems.add(given.marks[each], ("extends", name, *loc, each), message, remedy)
+
+
+def _table(data: Map, loc: tuple[str, ...]) -> Map:
+    """The mapping at a path; an empty one when there is none."""
+    for key in loc:
+        found = data.get(key)
+        data = found if isinstance(found, Map) else Map(data.mark)
+    return data
 
 
 def files_in(folder: Path) -> dict[str, Path]:

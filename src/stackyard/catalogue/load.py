@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from stackyard.catalogue import check
-from stackyard.catalogue.catalogue import Catalogue
+from stackyard.catalogue.catalogue import LOCKS, Catalogue
 from stackyard.catalogue.layers import LAYER, SITE, Layer, Stack, check_files
 from stackyard.catalogue.merge import names_in, with_fragments
-from stackyard.catalogue.problems import Problems, suggest
+from stackyard.catalogue.problems import Mark, Problems, near, suggest
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import Map, locate, read
 from stackyard.errors import InputError
@@ -63,6 +63,7 @@ def load(root: Path, release: str, sdn: str, structure: Path | None = None, own:
         check.service(catalogue, catalogue.written[name], service, problems, strict=structure is None)
         check_files(catalogue.folders[name], catalogue.written[name], catalogue.fragment_templates, problems)
     check.containers_once(catalogue.written, problems)
+    _spare_locks(files, catalogue.own, problems)
     check.locks(catalogue, files.structure_data, catalogue.written, problems)
     problems.check()
     return catalogue
@@ -117,7 +118,7 @@ def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Proble
     structure_data = read(structure, problems)
     structure_model = _structure(structure_data, problems)
     layers = (_layer(folder, problems), Layer.of(area, back_end[1] if back_end else None))
-    stack = Stack.of(root, (*layers, _layer(own, problems)) if own else layers, problems)
+    stack = Stack.of(root, (*layers, _own_layer(own, problems)) if own else layers, problems)
     entries = _services(root, stack, problems)
     known = _other_names(root, sdn) | {name for entry in entries.values() for name in names_in(entry.data)}
     problems.check()
@@ -129,27 +130,46 @@ def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Proble
 
 
 def _layer(folder: Path, problems: Problems) -> Layer:
-    """A release's layer or a site's own."""
+    """The layer of a folder."""
     found = _file(model.Layer, folder / LAYER, problems) if (folder / LAYER).is_file() else None
     return Layer.of(folder, found[1] if found else None)
+
+
+def _own_layer(folder: Path, problems: Problems) -> Layer:
+    """A site's own layer; beside its YAML file there are only documents."""
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.name != LAYER and file.suffix != ".md" and not file.name.startswith("."):
+            remedy = near(file.name, [LAYER]) or "put it into the folder of its service"
+            problems.add(Mark(file, 0), (), "nothing reads it", remedy)
+    return _layer(folder, problems)
 
 
 def _services(root: Path, stack: Stack, problems: Problems) -> dict[str, _Entry]:
     """All services, with what layers change and with their fragments."""
     files = sorted(root.glob("common/contract/*.yaml"))
     fragments = {path.stem: data for path in files if (data := read(path, problems))}
+    shared = {name for fragment in fragments.values() for name in fragment}
     entries: dict[str, _Entry] = {}
     for name, path in stack.services.items():
         data = read(path, problems)
         if data is None:
             continue
         before = len(problems.found)
-        data = with_fragments(stack.laid(name, data, problems), name, fragments, problems)
+        data = with_fragments(stack.laid(name, data, shared, problems), name, fragments, problems)
         service = parse(Service, data, problems) if len(problems.found) == before else None
         if service:
             check.names(data, service, name, problems)
             entries[name] = _Entry(service, data, stack.folders(name))
     return entries
+
+
+def _spare_locks(files: _Files, own: Path | None, problems: Problems) -> None:
+    """Each lock in the site's own folder is one that images have."""
+    known = [*LOCKS, *(image.python for each in files.entries.values() for image in each.service.images.values())]
+    for file in sorted(own.glob("python/*.txt")) if own else ():
+        if file.stem not in known:
+            remedy = suggest(file.stem, sorted({name for name in known if name}), "locks")
+            problems.add(Mark(file, 0), (), "no image has this lock", remedy)
 
 
 def _other_names(root: Path, sdn: str) -> set[str]:

@@ -63,7 +63,12 @@ def _read(path: Path, root: Path) -> tuple[Site, Map]:
     if data is not None and site:
         own = _own(path, site)
         if own and not own.is_dir():
-            problems.add(data.marks["catalogue"], ("catalogue",), f"there is no folder {shown(own)}", "make it")
+            problems.add(
+                data.marks["catalogue"],
+                ("catalogue",),
+                f"there is no folder {shown(own)}",
+                "make it, or correct the name",
+            )
         for loc, message, remedy in (*_choices(site, root), *_networks(site), *_nodes(site)):
             problems.add(locate(data, loc)[0], loc, message, remedy)
     problems.check()

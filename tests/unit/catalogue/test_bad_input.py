@@ -1,6 +1,7 @@
 """Bad input, as files: each folder of `cases` is laid over `good`; `expected` is what the user reads.
 
-A file `remove` in a case names files of `good` that the case goes without, one a line.
+A file `remove` in a case names files of `good` that the case goes without, one a line. A folder `own` in it is the
+site's own layer of the catalogue.
 """
 
 import shutil
@@ -20,6 +21,9 @@ def test_bad_input(case: Path, good: Path, monkeypatch: pytest.MonkeyPatch) -> N
     removed = case / "remove"
     for name in removed.read_text().split() if removed.exists() else ():
         (good / name).unlink()
+    if (case / "own").exists():
+        with (good / "site.yaml").open("a") as site:
+            site.write("catalogue: own\n")
     monkeypatch.chdir(good)
 
     with pytest.raises(InputError) as caught:

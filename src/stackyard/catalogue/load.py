@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from stackyard.catalogue import check
 from stackyard.catalogue.catalogue import LOCKS, Catalogue
-from stackyard.catalogue.layers import LAYER, SITE, Layer, Stack, check_files
+from stackyard.catalogue.layers import LAYER, Layer, Stack, check_files
 from stackyard.catalogue.merge import names_in, with_fragments
 from stackyard.catalogue.problems import Mark, Problems, near, suggest
 from stackyard.catalogue.validate import parse
@@ -23,28 +23,6 @@ from stackyard.model.service import Image, Service
 M = TypeVar("M", bound=Model)
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A service with its data and its folders."""
-
-    service: Service
-    data: Map
-    folders: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class _Files:
-    """What the files say, before anything is selected."""
-
-    back_end: Sdn
-    base: Base
-    structure: Structure
-    structure_data: Map
-    stack: Stack
-    entries: dict[str, _Entry]
-    known: tuple[str, ...]
-
-
 def load(root: Path, release: str, sdn: str, structure: Path | None = None, own: Path | None = None) -> Catalogue:
     """The catalogue of a release with an SDN.
 
@@ -52,19 +30,21 @@ def load(root: Path, release: str, sdn: str, structure: Path | None = None, own:
     InputError with all problems.
     """
     folder = root / "releases" / _known(release, releases(root), "release")
-    _known(sdn, sdns(root), "SDN")
+    area = sdns(root)[_known(sdn, sdns(root), "SDN")].parent
     problems = Problems()
-    files = _files(root, sdn, folder, structure or folder / "structure.yaml", problems, own=own)
-    everything = _images(files.entries, problems)
-    check.against_structure(files.structure_data, everything, problems)
+    data = read(structure or folder / "structure.yaml", problems)
+    whole = _whole(root, (folder, area, own), _structure(data, problems), problems)
+    assert data is not None  # noqa: S101 - else there were problems
+    everything = _images(whole, problems)
+    check.against_structure(data, everything, problems)
+    _spare_locks(whole, problems)
     problems.check()
-    catalogue = _select(root, release, files, everything, whole=structure is None)
+    catalogue = _select(whole, everything, own=structure is None)
     for name, service in catalogue.services.items():
         check.service(catalogue, catalogue.written[name], service, problems, strict=structure is None)
         check_files(catalogue.folders[name], catalogue.written[name], catalogue.fragment_templates, problems)
     check.containers_once(catalogue.written, problems)
-    _spare_locks(files, catalogue.own, problems)
-    check.locks(catalogue, files.structure_data, catalogue.written, problems)
+    check.locks(catalogue, data, catalogue.written, problems)
     problems.check()
     return catalogue
 
@@ -110,23 +90,43 @@ def _structure(data: Map | None, problems: Problems) -> Structure | None:
     return made
 
 
-def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Problems, *, own: Path | None) -> _Files:
-    """All files, each checked in itself. ``folder`` is the release's, ``own`` the site's."""
-    area = sdns(root)[sdn].parent
+def _whole(
+    root: Path, folders: tuple[Path, Path, Path | None], structure: Structure | None, problems: Problems
+) -> Catalogue:
+    """All services of all SDNs, with what layers change and with their fragments; each file is checked in itself.
+
+    ``folders`` are those of release, SDN and site. Raises InputError with all problems.
+    """
+    release, area, own = folders
+    base = _file(Base, release / "base.yaml", problems)
     back_end = _file(Sdn, area / "sdn.yaml", problems)
-    base = _file(Base, folder / "base.yaml", problems)
-    structure_data = read(structure, problems)
-    structure_model = _structure(structure_data, problems)
-    layers = (_layer(folder, problems), Layer.of(area, back_end[1] if back_end else None))
+    layers = (_layer(release, problems), Layer.of(area, back_end[1] if back_end else None))
     stack = Stack.of(root, (*layers, _own_layer(own, problems)) if own else layers, problems)
-    entries = _services(root, stack, problems)
-    known = _other_names(root, sdn) | {name for entry in entries.values() for name in names_in(entry.data)}
+    written = _written(root, stack, problems)
+    services = {}
+    for name, data in written.items():
+        service = parse(Service, data, problems)
+        if service:
+            check.names(data, service, name, problems)
+            services[name] = service
     problems.check()
-    assert back_end  # noqa: S101 - else problems.check() has raised; the same below
-    assert base  # noqa: S101
-    assert structure_data is not None  # noqa: S101
-    assert structure_model  # noqa: S101
-    return _Files(back_end[0], base[0], structure_model, structure_data, stack, entries, tuple(sorted(known)))
+    assert base and back_end and structure  # noqa: S101, PT018 - else there were problems
+    return Catalogue(
+        root=root,
+        release=release.name,
+        sdn=back_end[0].sdn,
+        back_end=back_end[0],
+        structure=structure,
+        base=base[0],
+        services=services,
+        written=written,
+        layers=tuple(layer.folder for layer in stack.layers),
+        folders={name: stack.folders(name) for name in services},
+        images={},
+        known=tuple(
+            sorted({*_other_names(root, area), *(each for data in written.values() for each in names_in(data))})
+        ),
+    )
 
 
 def _layer(folder: Path, problems: Problems) -> Layer:
@@ -144,86 +144,63 @@ def _own_layer(folder: Path, problems: Problems) -> Layer:
     return _layer(folder, problems)
 
 
-def _services(root: Path, stack: Stack, problems: Problems) -> dict[str, _Entry]:
-    """All services, with what layers change and with their fragments."""
+def _written(root: Path, stack: Stack, problems: Problems) -> dict[str, Map]:
+    """Data of the services in which nothing is wrong with what layers change, or with fragments."""
     files = sorted(root.glob("common/contract/*.yaml"))
     fragments = {path.stem: data for path in files if (data := read(path, problems))}
     shared = {name for fragment in fragments.values() for name in fragment}
-    entries: dict[str, _Entry] = {}
+    written = {}
     for name, path in stack.services.items():
-        data = read(path, problems)
-        if data is None:
-            continue
-        before = len(problems.found)
-        data = with_fragments(stack.laid(name, data, shared, problems), name, fragments, problems)
-        service = parse(Service, data, problems) if len(problems.found) == before else None
-        if service:
-            check.names(data, service, name, problems)
-            entries[name] = _Entry(service, data, stack.folders(name))
-    return entries
+        before, data = len(problems.found), read(path, problems)
+        if data is not None:
+            data = with_fragments(stack.laid(name, data, shared, problems), name, fragments, problems)
+        if data is not None and len(problems.found) == before:
+            written[name] = data
+    return written
 
 
-def _spare_locks(files: _Files, own: Path | None, problems: Problems) -> None:
-    """Each lock in the site's own folder is one that images have."""
-    known = [*LOCKS, *(image.python for each in files.entries.values() for image in each.service.images.values())]
-    for file in sorted(own.glob("python/*.txt")) if own else ():
-        if file.stem not in known:
-            remedy = suggest(file.stem, sorted({name for name in known if name}), "locks")
-            problems.add(Mark(file, 0), (), "no image has this lock", remedy)
-
-
-def _other_names(root: Path, sdn: str) -> set[str]:
+def _other_names(root: Path, area: Path) -> set[str]:
     """Variables that other SDNs add to services."""
     unheard = Problems()  # another SDN's mistakes are for those who use it
-    layers = [Layer.of(path.parent, read(path, unheard)) for name, path in sdns(root).items() if name != sdn]
+    layers = [Layer.of(path.parent, read(path, unheard)) for path in sdns(root).values() if path.parent != area]
     parts = [part for layer in layers for part in layer.extends.values() if isinstance(part, Map)]
     return {name for part in parts for name in names_in(part)}
 
 
-def _added(files: _Files) -> list[str]:
-    """Images that the site's own folder adds."""
-    return [
-        name
-        for layer in files.stack.layers[SITE:]
-        for entry in files.entries.values()
-        for name in entry.service.images
-        if locate(entry.data, ("images", name))[0].file.is_relative_to(layer.folder)
-    ]
-
-
-def _select(
-    root: Path, release: str, files: _Files, everything: dict[str, tuple[Service, Image]], *, whole: bool
-) -> Catalogue:
-    """The catalogue of what the structure names and the SDN has; ``whole``: with what the site's own folder adds."""
-    sdn = files.back_end.sdn
-    names = [name for base, subs in files.structure.containers.items() for name in (base, *(subs or ()))]
-    names += [name for name in _added(files) if whole and name not in names]
-    images = {name: everything[name] for name in names if everything[name][0].sdn in (None, sdn)}
-    selected = {service.service for service, _ in images.values()}
-    entries = {name: entry for name, entry in files.entries.items() if name in selected}
-    return Catalogue(
-        root=root,
-        release=release,
-        sdn=sdn,
-        back_end=files.back_end,
-        structure=files.structure,
-        base=files.base,
-        services={name: entry.service for name, entry in entries.items()},
-        written={name: entry.data for name, entry in entries.items()},
-        layers=tuple(layer.folder for layer in files.stack.layers),
-        folders={name: entry.folders for name, entry in entries.items()},
-        images=images,
-        known=files.known,
-    )
-
-
-def _images(entries: dict[str, _Entry], problems: Problems) -> dict[str, tuple[Service, Image]]:
+def _images(whole: Catalogue, problems: Problems) -> dict[str, tuple[Service, Image]]:
     """Image -> its service and itself, of all SDNs."""
     images: dict[str, tuple[Service, Image]] = {}
-    for entry in entries.values():
-        for name, image in entry.service.images.items():
+    for service in whole.services.values():
+        for name, image in service.images.items():
             if name in images:
                 message = f"service {images[name][0].service} has an image of this name already"
-                problems.add(locate(entry.data, ("images", name))[0], ("images", name), message, "choose another name")
-            images.setdefault(name, (entry.service, image))
+                mark = locate(whole.written[service.service], ("images", name))[0]
+                problems.add(mark, ("images", name), message, "choose another name")
+            images.setdefault(name, (service, image))
     return images
+
+
+def _spare_locks(whole: Catalogue, problems: Problems) -> None:
+    """Each lock in the site's own folder is one that images have."""
+    known = {*LOCKS, *(image.python for each in whole.services.values() for image in each.images.values())}
+    for file in sorted(whole.own.glob("python/*.txt")) if whole.own else ():
+        if file.stem not in known:
+            remedy = suggest(file.stem, sorted(name for name in known if name), "locks")
+            problems.add(Mark(file, 0), (), "no image has this lock", remedy)
+
+
+def _select(whole: Catalogue, everything: dict[str, tuple[Service, Image]], *, own: bool) -> Catalogue:
+    """The part that the structure names and the SDN has; with ``own`` also what the site's own folder adds."""
+    names = [name for base, subs in whole.structure.containers.items() for name in (base, *(subs or ()))]
+    names += [name for name in everything if own and name not in names and _is_own(whole, everything[name][0], name)]
+    images = {name: everything[name] for name in names if everything[name][0].sdn in (None, whole.sdn)}
+    selected = {service.service for service, _ in images.values()}
+    tables = {key: getattr(whole, key) for key in ("services", "written", "folders")}
+    parts = {key: {name: table[name] for name in table if name in selected} for key, table in tables.items()}
+    return replace(whole, images=images, **parts)
+
+
+def _is_own(whole: Catalogue, service: Service, name: str) -> bool:
+    """Whether the site's own folder adds an image of a service."""
+    file = locate(whole.written[service.service], ("images", name))[0].file
+    return whole.own is not None and file.is_relative_to(whole.own)

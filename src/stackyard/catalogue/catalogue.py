@@ -32,7 +32,8 @@ class Catalogue:
     folder adds. ``services`` have fragments and all layers merged in; a service with no image is left out. ``written``
     are the same as data, each value with its place. ``layers`` are folders, the lowest first: the release's, the
     SDN's, and the site's own if it has one. ``folders`` of a service hold its files; those of the last win. ``known``
-    are the variables of all services of all SDNs.
+    are the variables of all services of all SDNs; ``added`` those of them that only the site's own folder has: images
+    that it does not change need not know them.
     """
 
     root: Path
@@ -47,6 +48,7 @@ class Catalogue:
     folders: dict[str, tuple[Path, ...]]
     images: dict[str, tuple[Service, Image]]
     known: tuple[str, ...]
+    added: frozenset[str]
 
     @property
     def fragment_templates(self) -> Path:
@@ -62,6 +64,10 @@ class Catalogue:
     def own(self) -> Path | None:
         """The site's own folder."""
         return next(iter(self.layers[SITE:]), None)
+
+    def is_own(self, file: Path) -> bool:
+        """Whether a file is in the site's own folder."""
+        return self.own is not None and file.is_relative_to(self.own)
 
     def files(self, service: str) -> dict[str, Path]:
         """Path in a service's folder -> file, that of the highest layer."""
@@ -97,9 +103,11 @@ class Catalogue:
 
     def origin(self, file: Path) -> str:
         """A file's name that is the same on every machine: below the catalogue, or `site/` and below the own folder."""
-        if self.own and file.is_relative_to(self.own):
-            return str("site" / file.relative_to(self.own))
-        return str(file.relative_to(self.root))
+        return (
+            str("site" / file.relative_to(self.own))
+            if self.own and self.is_own(file)
+            else str(file.relative_to(self.root))
+        )
 
     def image(self, name: str) -> tuple[Service, Image]:
         """An image of the structure with its service. Raises InputError when there is none."""
@@ -133,7 +141,7 @@ class Catalogue:
                 name: variable.model_dump(mode="json", include=_CONTRACT_KEYS)
                 for name, variable in runtime.contract.items()
             },
-            "known": list(self.known),
+            "known": [name for name in self.known if name not in self.added],
             "identity": identity,
             **data,
             "needs": [need.model_dump(mode="json", exclude_none=True) for need in runtime.needs],

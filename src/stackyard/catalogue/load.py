@@ -109,6 +109,9 @@ def _whole(
         if service:
             check.names(data, service, name, problems)
             services[name] = service
+    marks = [each for data in written.values() for each in names_in(data)]
+    names = {name for name, _ in marks}
+    others = _other_names(root, area) | {name for name, mark in marks if not (own and mark.file.is_relative_to(own))}
     problems.check()
     assert base and back_end and structure  # noqa: S101, PT018 - else there were problems
     return Catalogue(
@@ -123,9 +126,8 @@ def _whole(
         layers=tuple(layer.folder for layer in stack.layers),
         folders={name: stack.folders(name) for name in services},
         images={},
-        known=tuple(
-            sorted({*_other_names(root, area), *(each for data in written.values() for each in names_in(data))})
-        ),
+        known=tuple(sorted(names | others)),
+        added=frozenset(names - others),
     )
 
 
@@ -164,7 +166,7 @@ def _other_names(root: Path, area: Path) -> set[str]:
     unheard = Problems()  # another SDN's mistakes are for those who use it
     layers = [Layer.of(path.parent, read(path, unheard)) for path in sdns(root).values() if path.parent != area]
     parts = [part for layer in layers for part in layer.extends.values() if isinstance(part, Map)]
-    return {name for part in parts for name in names_in(part)}
+    return {name for part in parts for name, _ in names_in(part)}
 
 
 def _images(whole: Catalogue, problems: Problems) -> dict[str, tuple[Service, Image]]:
@@ -192,15 +194,15 @@ def _spare_locks(whole: Catalogue, problems: Problems) -> None:
 def _select(whole: Catalogue, everything: dict[str, tuple[Service, Image]], *, own: bool) -> Catalogue:
     """The part that the structure names and the SDN has; with ``own`` also what the site's own folder adds."""
     names = [name for base, subs in whole.structure.containers.items() for name in (base, *(subs or ()))]
-    names += [name for name in everything if own and name not in names and _is_own(whole, everything[name][0], name)]
+    for name, (service, _) in everything.items() if own else ():
+        if name not in names and whole.is_own(locate(whole.written[service.service], ("images", name))[0].file):
+            names.append(name)
     images = {name: everything[name] for name in names if everything[name][0].sdn in (None, whole.sdn)}
     selected = {service.service for service, _ in images.values()}
-    tables = {key: getattr(whole, key) for key in ("services", "written", "folders")}
-    parts = {key: {name: table[name] for name in table if name in selected} for key, table in tables.items()}
-    return replace(whole, images=images, **parts)
-
-
-def _is_own(whole: Catalogue, service: Service, name: str) -> bool:
-    """Whether the site's own folder adds an image of a service."""
-    file = locate(whole.written[service.service], ("images", name))[0].file
-    return whole.own is not None and file.is_relative_to(whole.own)
+    return replace(
+        whole,
+        images=images,
+        services={name: whole.services[name] for name in whole.services if name in selected},
+        written={name: whole.written[name] for name in whole.written if name in selected},
+        folders={name: whole.folders[name] for name in whole.folders if name in selected},
+    )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from stackyard.catalogue.problems import Loc, Problems, suggest
+from stackyard.catalogue.problems import Loc, Mark, Problems, suggest
 from stackyard.catalogue.yamlsource import List, Map
 
 REPLACED = {"command", "arguments", "bootstrap", "exec", "health", "values"}
@@ -17,19 +18,23 @@ REMOVES = "-"
 _SERVICE = re.compile(r"(?<!\{)\{service\}(?!\})")
 
 
-def overlay(below: Map, above: Map, problems: Problems, loc: Loc = ()) -> Map:
-    """``above``, which is at ``loc``, over ``below``; both stay as they are, and marks go along."""
+def overlay(below: Map, above: Map, problems: Problems | None = None, loc: Loc = ()) -> Map:
+    """``above``, which is at ``loc``, over ``below``; both stay as they are, and marks go along.
+
+    With ``problems``, items of ``above`` may remove items; that one is not there is a problem.
+    """
     made = _copy(below)
     for key, value in above.items():
         under, mark = below.marks.get(key), above.marks[key]
-        joined = _joined(below.get(key), value, problems, (*loc, key)) if key not in REPLACED else value
+        alone = key in REPLACED or (under is None and problems is None)
+        joined = value if alone else _joined(below.get(key), value, problems, (*loc, key))
         if under:
             mark = under if joined is not value else mark._replace(below=under)
         made.put(key, joined, mark)
     return made
 
 
-def _joined(below: Any, above: Any, problems: Problems, loc: Loc) -> Any:
+def _joined(below: Any, above: Any, problems: Problems | None, loc: Loc) -> Any:
     """Both sides in one where they are mappings or lists, or one side is and the other is not there; else ``above``."""
     if isinstance(above, Map) and isinstance(below, Map | None):
         return overlay(Map(above.mark) if below is None else below, above, problems, loc)
@@ -38,14 +43,14 @@ def _joined(below: Any, above: Any, problems: Problems, loc: Loc) -> Any:
     return above
 
 
-def _appended(below: List, above: List, problems: Problems, loc: Loc) -> List:
+def _appended(below: List, above: List, problems: Problems | None, loc: Loc) -> List:
     """The items of both, without those that ``above`` removes."""
     made = List(below.mark)
     for value, mark in zip(below, below.marks, strict=True):
         made.put(value, mark)
     made.removed += below.removed
     for index, (value, mark) in enumerate(zip(above, above.marks, strict=True)):
-        if not (isinstance(value, str) and value.startswith(REMOVES)):
+        if problems is None or not (isinstance(value, str) and value.startswith(REMOVES)):
             made.put(value, mark)
         elif (name := value.removeprefix(REMOVES)) in made:
             at = made.index(name)
@@ -86,10 +91,10 @@ def _contract(level: Map, name: str, fragments: dict[str, Map], problems: Proble
         if use not in fragments:
             problems.add(mark, ("uses",), f"there is no fragment `{use}`", suggest(str(use), fragments, "fragments"))
             continue
-        contract = overlay(contract, _named(fragments[use], name), problems, ("contract",))
+        contract = overlay(contract, _named(fragments[use], name))
     own = level.get("contract")
     if own is None or isinstance(own, Map):
-        contract = overlay(contract, own, problems, ("contract",)) if own else contract
+        contract = overlay(contract, own) if own else contract
         made.put("contract", contract, level.marks.get("contract", uses.mark))
     return made
 
@@ -111,9 +116,10 @@ def _named(value: Any, service: str) -> Any:
     return value
 
 
-def names_in(service: Map) -> set[str]:
-    """Variables of a service and its images, those of old included; for data not validated."""
+def names_in(service: Map) -> Iterator[tuple[str, Mark]]:
+    """Variables of a service and its images, those of old included, with their places; for data not validated."""
     images = service.get("images")
     levels = [service, *(images.values() if isinstance(images, Map) else ())]
     tables = (level.get(key) for level in levels if isinstance(level, Map) for key in ("contract", "retired"))
-    return {name for table in tables if isinstance(table, Map) for name in table}
+    for table in tables:
+        yield from table.marks.items() if isinstance(table, Map) else ()

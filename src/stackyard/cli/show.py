@@ -51,8 +51,10 @@ def command(service: str | None, site: str, output: str) -> None:
 def _entry(catalogue: Catalogue, name: str) -> dict[str, Any]:
     """A service in short: its images, and the folders that define and change it."""
     service, (first, *others) = catalogue.services[name], catalogue.folders[name]
-    files = {mark.file.parent for _, mark in places(catalogue.written[name])}
-    layers = [each for each in catalogue.layers if each / name in others or each in files]
+    changed = {mark.file.parent for _, mark in places(catalogue.written[name])}
+    own = any(catalogue.is_own(versions[-1]) for versions in catalogue.versions(name).values())
+    layers = [each for each in catalogue.layers if each / name in others or each in changed]
+    layers += [catalogue.own] if catalogue.own and own and catalogue.own not in (*layers, first.parent) else []
     return {
         "service": name,
         "title": service.title,
@@ -80,7 +82,7 @@ def _text(catalogue: Catalogue, name: str) -> Iterator[str]:
     """A service as YAML, and its files, with comments that tell where they come from."""
     yield f"# {name}: {catalogue.services[name].title}; release {catalogue.release} with {catalogue.sdn}"
     body, files = list(lines(catalogue.written[name])), catalogue.versions(name)
-    whole = _own(catalogue, catalogue.folders[name][0])
+    whole = catalogue.is_own(catalogue.folders[name][0])
     changes = [] if whole else [*_changes(catalogue, body, files)]
     yield from ["# The site's own folder changes:", *changes, "#"] if changes else []
     last: Path | None = None
@@ -88,31 +90,26 @@ def _text(catalogue: Catalogue, name: str) -> Iterator[str]:
         if line.mark is None:
             yield line.text
             continue
-        own = _own(catalogue, line.mark.file)
+        own = catalogue.is_own(line.mark.file)
         told = (own and not whole) or line.removed or _replaced(line.mark) or line.mark.file != last
         yield _styled(line.text, _comment(catalogue, line), own=own) if told else line.text
         last = last if line.removed else line.mark.file
     yield "\n# Files:"
     for key, versions in files.items():
-        yield _styled(f"#   {key}", _file(catalogue, versions), own=_own(catalogue, versions[-1]))
+        yield _styled(f"#   {key}", _file(catalogue, versions), own=catalogue.is_own(versions[-1]))
 
 
 def _changes(catalogue: Catalogue, body: list[Line], files: dict[str, list[Path]]) -> Iterator[str]:
     """What the site's own folder changes, in short."""
     told: Loc = ("",)
     for line in body:
-        if line.mark and _own(catalogue, line.mark.file) and line.loc[: len(told)] != told:
+        if line.mark and catalogue.is_own(line.mark.file) and line.loc[: len(told)] != told:
             told = line.loc
             what = told[-1] if line.removed else line.text.strip()
             yield _styled(f"#   {f'{dotted(told[:-1])}  {what}'.strip()}", _comment(catalogue, line), own=True)
     for key, versions in files.items():
-        if _own(catalogue, versions[-1]):
+        if catalogue.is_own(versions[-1]):
             yield _styled(f"#   {key}", _file(catalogue, versions), own=True)
-
-
-def _own(catalogue: Catalogue, file: Path) -> bool:
-    """Whether the site brings a file."""
-    return catalogue.own is not None and file.is_relative_to(catalogue.own)
 
 
 def _named(catalogue: Catalogue, file: Path) -> str:

@@ -129,11 +129,25 @@ def test_a_file_that_another_one_names_is_no_stranger(write) -> None:
     assert "part.j2" in write(files).files("app")
 
 
-def test_one_replaced_template_changes_its_images_alone(write) -> None:
-    def identities(catalogue: Catalogue) -> dict[str, dict[str, str]]:
-        made = recipe(catalogue, FOUNDATION)
-        return {name: dict(made.inputs(name)) for name in catalogue.images}
+def identities(catalogue: Catalogue) -> dict[str, dict[str, str]]:
+    made = recipe(catalogue, FOUNDATION)
+    return {name: dict(made.inputs(name)) for name in catalogue.images}
 
+
+def test_a_service_that_is_added_changes_no_other_image(write) -> None:
+    before = identities(write({"README.md": ""}))
+    contract = "contract:\n  EXTRA: {default: 1, help: More.}\n"
+    catalogue = write(
+        {name: FILES[name] for name in ("python/extra.txt", "extra/extra.j2")}
+        | {"extra/service.yaml": EXTRA + contract}
+    )
+    after = identities(catalogue)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"extra"}
+    assert "EXTRA" in catalogue.known
+
+
+def test_one_replaced_template_changes_its_images_alone(write) -> None:
     before = identities(write({"README.md": ""}))
     after = identities(write({"app/blue.conf.j2": "of the site\n"}))
     assert [name for name in before if before[name] != after[name]] == ["app", "app-api"]

@@ -11,14 +11,17 @@ from stackyard.entrypoint.suggest import closest
 
 CATALOGUE = load(catalogue_root(), "2026.2", "ovn")
 NAMES = sorted(
-    {
+    name
+    for name in {
         *CATALOGUE.known,
         *CATALOGUE.services,
         *CATALOGUE.images,
         *(name for each in CATALOGUE.services.values() for name in each.containers),
         *cli.stackyard.list_commands(None),  # type: ignore[arg-type]
     }
+    if len(name) > 2
 )
+"""Of two letters, every other word of two is one slip away."""
 
 
 @st.composite

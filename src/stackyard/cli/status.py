@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
 from stackyard.deploy.status import Row, status
 from stackyard.deploy.up import desired
 
@@ -22,8 +22,8 @@ _STYLES = {"yes": "green", "done": "green", "no": "red"}
 @_options.output
 def command(site: str, output: str) -> None:
     """Show nodes and containers, their state, and whether they are ready."""
-    model, catalogue, where = opened(site)
-    rows = status(desired(model, catalogue, where).site)
+    model, catalogue = open_site(site)
+    rows = status(desired(model, catalogue).site)
     if output == "json":
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:

@@ -7,8 +7,8 @@ import time
 
 import click
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
 from stackyard.deploy.check import root
 from stackyard.deploy.up import DEADLINE, compared, plan_for, up
 from stackyard.plan.text import as_data, as_text
@@ -33,9 +33,9 @@ def command(node: str | None, site: str, output: str, deadline: int, *, only_pla
     begun = time.monotonic()
     if not only_plan:
         root("up")
-    model, catalogue, where = opened(site)
+    model, catalogue = open_site(site)
     if only_plan:
-        wanted, there = compared(model, catalogue, where)
+        wanted, there = compared(model, catalogue)
         plan = plan_for(wanted, there, node)
         shown = (wanted.site, plan, wanted.secrets.made)
         click.echo(json.dumps(as_data(*shown), indent=2) + "\n" if output == "json" else as_text(*shown), nl=False)
@@ -43,7 +43,7 @@ def command(node: str | None, site: str, output: str, deadline: int, *, only_pla
     from stackyard.ui import reporter  # noqa: PLC0415 - rich takes long to import, and a plan needs none of it
 
     with reporter(f"up {model.site}", output=output, every=SUMMARY) as report:
-        changed = up(model, catalogue, report, where, only=node, deadline=deadline)
+        changed = up(model, catalogue, report, only=node, deadline=deadline)
     took = time.monotonic() - begun
     if output == "json":
         click.echo(json.dumps({"site": model.site, "changed": changed, "seconds": round(took, 2)}))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
 from stackyard.deploy.state import SiteState, state_root
 from stackyard.deploy.up import desired
 from stackyard.effects.openstack import Api
@@ -37,10 +37,10 @@ def _tag(_context: click.Context, _parameter: click.Parameter, value: str) -> st
 @click.pass_context
 def command(context: click.Context, site: str, *, keep: bool, only_clean: bool, tag: str, output: str) -> None:
     """Prove the running site: boot a VM on each compute node, ping both ways, capture the tunnel network."""
-    model, catalogue, where = opened(site)
+    model, catalogue = open_site(site)
     if not SiteState.of(model.site).secrets.exists():
         raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
-    resolved = desired(model, catalogue, where).site
+    resolved = desired(model, catalogue).site
     with reporter(f"verify {model.site}", output=output) as report:
         if only_clean:
             removed = clean(Cloud(Api(credentials(resolved))), tag)

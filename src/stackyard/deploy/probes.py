@@ -13,9 +13,8 @@ from stackyard.effects import host
 from stackyard.effects.process import docker, run
 from stackyard.entrypoint.health import UNHEALTHY
 from stackyard.errors import CommandError
-from stackyard.model.service import Probe
 from stackyard.plan.observed import Running
-from stackyard.plan.resolved import ResolvedContainer
+from stackyard.plan.resolved import Ask, ResolvedContainer
 
 STEADY = 2.0
 """Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
@@ -23,7 +22,7 @@ PATIENCE = 30
 """Seconds that a question inside a container may take."""
 
 
-def reachable(probe: Probe) -> bool:
+def reachable(probe: Ask) -> bool:
     """Whether the tool itself can ask: a connection to an address that is not the container's own loopback."""
     name = urlsplit(probe.http or f"tcp://{probe.tcp}").hostname if probe.http or probe.tcp else None
     if not name or name == "localhost":
@@ -34,7 +33,7 @@ def reachable(probe: Probe) -> bool:
         return True
 
 
-def ask(probe: Probe) -> str:
+def ask(probe: Ask) -> str:
     """Ask from the host; empty when the answer is yes, else what was seen."""
     if probe.http:
         return host.answers(probe.http)

@@ -13,7 +13,7 @@ from stackyard.deploy.repeats import collapsed
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
 from stackyard.plan.observed import Running
-from stackyard.plan.resolved import ResolvedContainer, Wait
+from stackyard.plan.resolved import ResolvedContainer, Waiting
 
 TICK = 0.25
 LOOK = 1.0
@@ -86,7 +86,7 @@ class Watch:
 
 
 @dataclass
-class Waiting:
+class Readiness:
     """The wait for containers of a site, all or those of one node; ``deadline`` in seconds.
 
     The others are looked at too, since those that are waited for may wait for them.
@@ -220,10 +220,10 @@ class Waiting:
             return f"waits for {open_.name}" + (f" ({who})" if who else "")
         return "to end" if watch.runs and watch.once else watch.seen.removeprefix("running; ")
 
-    def _providers(self, wait: Wait) -> list[Watch]:
+    def _providers(self, wait: Waiting) -> list[Watch]:
         return [self.watches[name] for name in wait.providers if name in self.watches]
 
-    def _open(self, watch: Watch) -> Wait | None:
+    def _open(self, watch: Watch) -> Waiting | None:
         """The first of a container's waits that is not met: its provider is not ready, or does not answer."""
         for wait in watch.container.waits:
             if any(not each.done for each in self._providers(wait)):

@@ -11,7 +11,7 @@ from stackyard.catalogue import Catalogue
 from stackyard.deploy import check, engine
 from stackyard.deploy.apply import Walk, apply
 from stackyard.deploy.probes import all_ready
-from stackyard.deploy.ready import Waiting
+from stackyard.deploy.ready import Readiness
 from stackyard.deploy.state import SiteState, locked
 from stackyard.effects import host
 from stackyard.errors import InputError
@@ -20,7 +20,6 @@ from stackyard.model.site import Site
 from stackyard.plan.decide import Plan, decide
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.observed import Observed
-from stackyard.plan.problems import Where
 from stackyard.plan.resolve import resolve
 from stackyard.plan.resolved import ResolvedContainer, ResolvedSite
 from stackyard.secrets import Secrets, load, save
@@ -51,23 +50,23 @@ def facts_for(catalogue: Catalogue) -> HostFacts:
     return HostFacts(host.cgroups(), host.existing(devices), host.address())
 
 
-def desired(site: Site, catalogue: Catalogue, where: Where = lambda _path: "") -> Desired:
+def desired(site: Site, catalogue: Catalogue) -> Desired:
     """Resolve and render a site. Raises InputError; nothing is touched."""
     state = SiteState.of(site.site)
     state.read()
     secrets = load(state.secrets)
     facts = facts_for(catalogue)
-    resolved = resolve(catalogue, site, facts, secrets, where)
-    check.names(resolved, catalogue, where)
+    resolved = resolve(catalogue, site, facts, secrets)
+    check.names(resolved, catalogue)
     made = bundle(resolved, secrets.get(HASH_KEY).reveal().encode())
     return Desired(resolved, made, facts, secrets, state)
 
 
-def compared(site: Site, catalogue: Catalogue, where: Where = lambda _path: "") -> tuple[Desired, Observed]:
+def compared(site: Site, catalogue: Catalogue) -> tuple[Desired, Observed]:
     """A site as it should be and as it is; the engine is asked while the rest is decided."""
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(engine.observe, site.site)
-        wanted = desired(site, catalogue, where)
+        wanted = desired(site, catalogue)
         stale = wanted.state.stale(wanted.bundle.files)
         return wanted, replace(asked.result(), stale_files=stale)
 
@@ -89,7 +88,6 @@ def up(
     site: Site,
     catalogue: Catalogue,
     report: Report,
-    where: Where = lambda _path: "",
     *,
     only: str | None = None,
     deadline: float = DEADLINE,
@@ -98,18 +96,18 @@ def up(
 
     Raises InputError for what is wrong before anything is touched, StackyardError for what fails on the way.
     """
-    wanted, there = compared(site, catalogue, where)
+    wanted, there = compared(site, catalogue)
     plan = plan_for(wanted, there, only)
-    check.engine_allows(wanted.site, plan, where)
+    check.engine_allows(wanted.site, plan)
     if plan.empty and all_ready(of_node(wanted, only), there.containers):
         return False
     begun = time.monotonic()
     with locked(wanted.state, "up") as lock:
-        wanted, there = compared(site, catalogue, where)  # something may have changed before the lock was had
+        wanted, there = compared(site, catalogue)  # something may have changed before the lock was had
         plan = plan_for(wanted, there, only)
         save(wanted.state.secrets, wanted.secrets)
         wanted.state.write({"site": site.site, "release": site.release, "sdn": site.sdn})
         apply(Walk(wanted.site, wanted.bundle, wanted.state, wanted.facts, lock, report), plan)
         report(Event("note", "up", "all containers are started", time.monotonic() - begun))
-        Waiting(wanted.site.containers, only, report, deadline).until_ready()
+        Readiness(wanted.site.containers, only, report, deadline).until_ready()
     return True

@@ -54,9 +54,9 @@ def _said(text: str, written: Any, described: str) -> tuple[str, str]:
     """Message and remedy of an error that has no words of ours; one of our own has both, with a semicolon between."""
     said, _, advice = text.partition("; ")
     said = said.replace("Input should be", "it must be").replace("String should match pattern", "it must match")
-    return said if advice else f"`{written}` does not fit: {said}", advice or "correct the value" + _described(
-        model, path
-    )
+    if advice:
+        return said, advice
+    return f"`{written}` does not fit: {said}", "correct the value" + described
 
 
 def _network(kind: str, written: Any) -> str:

@@ -214,9 +214,7 @@ def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterabl
         for option in options:
             at = (*loc, "options", group, option)
             if is_secret_key(option):
-                remedy = (
-                    "leave it out: a secret of a service is made by the tool, or stands in a file of your own catalogue"
-                )
+                remedy = "leave it out: the tool makes secrets of services and gives them as files"
                 problems.at(at, "a secret, which everybody could read in the container's environment", remedy)
             elif not _OPTION.fullmatch(option) or not _OPTION.fullmatch(group):
                 problems.at(at, f"`[{group}] {option}` is no name of an option", "letters, digits, '_' and '-'")

@@ -43,6 +43,9 @@ class Endpoint:
         if path is not None:
             self.path = "/" + _quoted(path)
         self._url = url
+        if url and self.members[:1] != [_place(url)[0]]:
+            _, host, number = _place(url)
+            self.hosts, self.port = [host], number
 
     @property
     def host(self) -> str:
@@ -85,6 +88,16 @@ class Endpoint:
     def probe(self) -> dict[str, str]:
         """How to ask from anywhere whether it works: a URL that answers, or a port that accepts."""
         return {"tcp": self.address} if self.check is None else {"http": f"{self.origin}{self.check}"}
+
+
+def _place(url: str) -> tuple[str, str, int]:
+    """Of a URL: ``host:port``, the host without brackets, the port."""
+    scheme, _, rest = url.partition("://")
+    place = rest.partition("/")[0].rpartition("@")[2]
+    host, _, port = place.rpartition(":")
+    if not port.isdigit():
+        host, port = place, "443" if scheme == "https" else "80"
+    return place, host.strip("[]"), int(port)
 
 
 def _quoted(text: str | None) -> str:

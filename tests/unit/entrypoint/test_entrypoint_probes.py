@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from stackyard.entrypoint import health, waits
+from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.expressions import ExpressionError
 from stackyard.entrypoint.failure import Failure
 from stackyard.entrypoint.probes import http as ask_http
@@ -233,3 +234,17 @@ def test_an_endpoint_in_a_template_is_quoted_once(begin, image):
     session = begin({"KEYSTONE_SERVER": "2001:db8::1", "ADMIN_PASSWORD": "p@ss/:"})
     assert session.endpoint("database").url == "mysql://auto:p%40ss%2F%3A@[2001:db8::1]:3306/nova"
     assert session.masked().endpoint("database").url == "mysql://auto:********@[2001:db8::1]:3306/nova"
+
+
+@pytest.mark.parametrize(
+    ("url", "members", "origin"),
+    [
+        ("http://h:5000/v3", ["h:5000", "g:5000"], "http://h:5000"),
+        ("https://name.example.org/v3", ["name.example.org:443"], "https://name.example.org"),
+        ("http://[2001:db8::1]:5001", ["[2001:db8::1]:5001"], "http://[2001:db8::1]:5001"),
+        ("http://user:p@x:80/", ["x:80"], "http://user:p@x:80"),
+    ],
+)
+def test_a_url_wins_over_hosts(url, members, origin):
+    endpoint = Endpoint("identity", {"port": 5000, "scheme": "http", "path": "/v3"}, ["h", "g"], url=url)
+    assert (endpoint.members, endpoint.origin, endpoint.url) == (members, origin, url)

@@ -10,6 +10,7 @@ import click
 
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
+from stackyard.effects.host import Host
 from stackyard.images.order import Order, order
 from stackyard.images.report import MB, table
 
@@ -20,10 +21,12 @@ GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 @click.option("--registry", metavar="PREFIX", help="Prefix of the image names. [default: the site's]")
 @_options.site
 @_options.output
-def command(registry: str | None, site: str, output: str) -> None:
+@click.pass_obj
+def command(host: Host, registry: str | None, site: str, output: str) -> None:
     """List the images of the site: group, node, tag, size, age, and whether each is up to date, or why not."""
     opened, catalogue = open_site(site)
-    ordered = order(catalogue, list(catalogue.images), registry=opened.registry if registry is None else registry)
+    prefix = opened.registry if registry is None else registry
+    ordered = order(host.engine, catalogue, list(catalogue.images), registry=prefix)
     entries = _entries(ordered)
     if output == "json":
         click.echo(json.dumps(entries, indent=2))

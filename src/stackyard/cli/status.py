@@ -11,8 +11,9 @@ from rich.table import Table
 
 from stackyard.cli import _options
 from stackyard.cli._site import opened
+from stackyard.deploy.desired import Desired
 from stackyard.deploy.status import Row, status
-from stackyard.deploy.up import desired
+from stackyard.effects.host import Host
 
 _STYLES = {"yes": "green", "done": "green", "no": "red"}
 
@@ -20,10 +21,11 @@ _STYLES = {"yes": "green", "done": "green", "no": "red"}
 @click.command()
 @_options.site
 @_options.output
-def command(site: str, output: str) -> None:
+@click.pass_obj
+def command(host: Host, site: str, output: str) -> None:
     """Show nodes and containers, their state, and whether they are ready."""
     model, catalogue, where = opened(site)
-    rows = status(desired(model, catalogue, where).site)
+    rows = status(host.engine, Desired.of(host, model, catalogue, where).site)
     if output == "json":
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:

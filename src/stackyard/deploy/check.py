@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address, ip_network
 
 from stackyard.catalogue import Catalogue
-from stackyard.deploy import engine
-from stackyard.effects import host
+from stackyard.deploy.observe import other_networks
+from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan
 from stackyard.plan.problems import Problems, Where
@@ -26,7 +26,7 @@ def root(verb: str) -> None:
         )
 
 
-def names(site: ResolvedSite, catalogue: Catalogue, where: Where) -> None:
+def names(host: Host, site: ResolvedSite, catalogue: Catalogue, where: Where) -> None:
     """Host names in the site's settings resolve. Raises InputError."""
     problems = Problems(where)
     nodes = {node.name for node in site.nodes}
@@ -50,7 +50,7 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def engine_allows(site: ResolvedSite, plan: Plan, where: Where) -> None:
+def engine_allows(host: Host, site: ResolvedSite, plan: Plan, where: Where) -> None:
     """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
     problems = Problems(where)
     for message in _missing(plan):
@@ -61,10 +61,10 @@ def engine_allows(site: ResolvedSite, plan: Plan, where: Where) -> None:
     if nodes and not host.has_address(address):
         remedy = "give an address of this host, 127.0.0.1, or 0.0.0.0 for all of them"
         problems.add(("publish", "address"), f"this host has no address {address}", remedy)
-    for message in _ports(site, nodes):
+    for message in _ports(host, site, nodes):
         problems.add(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
     if any(step.verb == "create" for step in plan.networks):
-        for kind, message in _networks(site, plan):
+        for kind, message in _networks(host, site, plan):
             problems.add(("networks", kind), message, "choose another network in the site")
     problems.check()
 
@@ -77,7 +77,7 @@ def _missing(plan: Plan) -> Iterator[str]:
         yield f"{len(missing)} of the site's images are not there: {', '.join(missing[:SHOWN])}{more}"
 
 
-def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
+def _ports(host: Host, site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
     """Ports that something else than the node itself has, by who has them."""
     address = str(site.site.publish.address)
     taken: dict[str, list[str]] = {}
@@ -85,7 +85,7 @@ def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
         for port in node.published:
             if host.port_is_free(address, port.host_port):
                 continue
-            holders = engine.publishers(port.host_port)
+            holders = host.engine.publishers(port.host_port)
             if site.node_container(node.name) in holders:
                 continue
             holder = f"the container {holders[0]}" if holders else host.port_holder(port.host_port)
@@ -96,9 +96,9 @@ def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
         yield f"{what} {', '.join(ports)} of {address} {are} in use{who}"
 
 
-def _networks(site: ResolvedSite, plan: Plan) -> Iterator[tuple[str, str]]:
+def _networks(host: Host, site: ResolvedSite, plan: Plan) -> Iterator[tuple[str, str]]:
     """Networks that overlap with one that the engine has."""
-    others = engine.other_networks(site.name)
+    others = other_networks(host.engine, site.name)
     for step in plan.networks:
         wanted = ip_network(step.subnet)
         for name, subnets in others.items():

@@ -9,8 +9,9 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from stackyard.bundle.compose import ENTRYPOINT
-from stackyard.effects import host
-from stackyard.effects.process import docker, run
+from stackyard.effects.engine import Engine
+from stackyard.entrypoint import probes
+from stackyard.entrypoint.expressions import ExpressionError
 from stackyard.entrypoint.health import UNHEALTHY
 from stackyard.errors import CommandError
 from stackyard.model.service import Probe
@@ -35,17 +36,19 @@ def reachable(probe: Probe) -> bool:
 
 
 def ask(probe: Probe) -> str:
-    """Ask from the host; empty when the answer is yes, else what was seen."""
-    if probe.http:
-        return host.answers(probe.http)
-    parts = urlsplit(f"tcp://{probe.tcp}")
-    return host.connects(parts.hostname or "", parts.port or 0)
+    """Ask from the host, as the entrypoint does; empty when the answer is yes, else what was seen."""
+    asked = probe.http or probe.tcp or ""
+    try:
+        seen = probes.http(asked) if probe.http else probes.tcp(probes.split(asked))
+    except ExpressionError as error:
+        return str(error)
+    return f"{asked}: {seen}" if seen else ""
 
 
-def ask_inside(name: str) -> str:
+def ask_inside(engine: Engine, name: str) -> str:
     """Ask in the container; empty when the answer is yes, else what was seen."""
     try:
-        result = run([docker(), "exec", name, ENTRYPOINT, "health"], check=False, timeout=PATIENCE)
+        result = engine.exec(name, ENTRYPOINT, "health", timeout=PATIENCE)
     except CommandError as error:
         return error.message
     lines = (result.stderr or result.stdout).strip().splitlines()
@@ -54,13 +57,13 @@ def ask_inside(name: str) -> str:
     return lines[-1].rpartition(UNHEALTHY)[2] if lines else f"health says no, code {result.code}"
 
 
-def all_ready(containers: Sequence[ResolvedContainer], found: Mapping[str, Running]) -> bool:
+def all_ready(engine: Engine, containers: Sequence[ResolvedContainer], found: Mapping[str, Running]) -> bool:
     """Whether everything is as it should be now; the engine's own health checks answer where the tool cannot."""
     with ThreadPoolExecutor(16) as pool:
-        return all(pool.map(lambda each: is_ready(each, found.get(each.full_name)), containers))
+        return all(pool.map(lambda each: is_ready(engine, each, found.get(each.full_name)), containers))
 
 
-def is_ready(container: ResolvedContainer, running: Running | None) -> bool:
+def is_ready(engine: Engine, container: ResolvedContainer, running: Running | None) -> bool:
     """Whether one container is as it should be now."""
     if running is None:
         return False
@@ -73,4 +76,4 @@ def is_ready(container: ResolvedContainer, running: Running | None) -> bool:
         return not ask(probe)
     if (probe is None or running.restarts) and (datetime.now(UTC) - running.since).total_seconds() < STEADY:
         return False
-    return probe is None or running.health == "healthy" or not ask_inside(container.full_name)
+    return probe is None or running.health == "healthy" or not ask_inside(engine, container.full_name)

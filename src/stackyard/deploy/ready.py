@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from stackyard.deploy import engine
+from stackyard.deploy.observe import inspect
 from stackyard.deploy.probes import STEADY, ask, ask_inside, reachable
 from stackyard.deploy.repeats import collapsed
+from stackyard.effects.engine import Engine
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
 from stackyard.plan.observed import Running
@@ -92,6 +93,7 @@ class Waiting:
     The others are looked at too, since those that are waited for may wait for them.
     """
 
+    engine: Engine
     containers: Sequence[ResolvedContainer]
     node: str | None
     report: Report
@@ -134,7 +136,7 @@ class Waiting:
 
     def _look(self, *, first: bool = False) -> None:
         """Take the state of all containers from the engine."""
-        found = engine.inspect(self.watches)
+        found = inspect(self.engine, self.watches)
         for name, watch in self.watches.items():
             running = found.get(name)
             if running and (first or watch.running is None or watch.running.id != running.id):
@@ -178,7 +180,7 @@ class Waiting:
             self._answer(watch, "")
         elif time.monotonic() - watch.asked_at > EXEC_PAUSE:
             watch.asked_at = time.monotonic()
-            watch.question = inside.submit(ask_inside, watch.container.full_name)
+            watch.question = inside.submit(ask_inside, self.engine, watch.container.full_name)
 
     @staticmethod
     def _answer(watch: Watch, seen: str) -> None:
@@ -210,7 +212,7 @@ class Waiting:
         for watch in self._wanted():
             if watch.crashes >= CRASHES and not watch.crashed and not watch.done:
                 watch.crashed = True
-                self.report(Event("failed", watch.container.key, _crash(watch)))
+                self.report(Event("failed", watch.container.key, _crash(self.engine, watch)))
 
     def _waits(self, watch: Watch) -> str:
         """What a container waits for, first of all."""
@@ -246,10 +248,12 @@ class Waiting:
         late = self._late()
         hopeless = [watch for watch in late if watch.crashes >= HOPELESS]
         if hopeless:
-            raise StackyardError("\n".join(_last(watch, watch.seen) for watch in hopeless), _hint(hopeless[0]))
+            raise StackyardError(
+                "\n".join(_last(self.engine, watch, watch.seen) for watch in hopeless), _hint(hopeless[0])
+            )
         if late and time.monotonic() - begun > self.deadline:
             first = [watch for watch in late if not self._waits(watch).startswith("waits for")] or late
-            lines = [_last(watch, self._waits(watch)) for watch in first]
+            lines = [_last(self.engine, watch, self._waits(watch)) for watch in first]
             lines += [f"{watch.container.key}: {self._waits(watch)}" for watch in late if watch not in first]
             text = "\n".join((f"not ready within {self.deadline:.0f} s", *lines))
             raise StackyardError(text, _hint(first[0]))
@@ -265,14 +269,14 @@ def _hint(watch: Watch) -> str:
     return f"stackyard logs {container.name} --node {container.node}"
 
 
-def _crash(watch: Watch) -> str:
+def _crash(engine: Engine, watch: Watch) -> str:
     """That a container crashes, with its last word; the rest is told when it is given up."""
     code = watch.running.exit_code if watch.running else 0
     word = "".join(f": {line.strip()}" for line in engine.logs(watch.container.full_name, 1))
     return f"ends again and again, {watch.crashes} times, code {code}{word}"
 
 
-def _last(watch: Watch, state: str) -> str:
+def _last(engine: Engine, watch: Watch, state: str) -> str:
     """What was seen last of a container, and its last lines."""
     lines = collapsed(engine.logs(watch.container.full_name, READ), SHOWN) if watch.running else []
     crashes = f"; it ended {watch.crashes} times" if watch.crashes else ""

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from stackyard.deploy import engine
+from stackyard.deploy.observe import containers
 from stackyard.deploy.probes import is_ready
+from stackyard.effects.engine import Engine
 from stackyard.plan.observed import Running
 from stackyard.plan.resolved import ResolvedContainer, ResolvedSite
 
@@ -26,14 +27,14 @@ class Row:
     image: str
 
 
-def status(site: ResolvedSite) -> list[Row]:
+def status(engine: Engine, site: ResolvedSite) -> list[Row]:
     """Nodes, each followed by its containers; those that should be there and are not included."""
-    found = engine.containers(site.name)
+    found = containers(engine, site.name)
     with ThreadPoolExecutor(8) as pool:
         ready = dict(
             zip(
                 site.by_name,
-                pool.map(lambda each: is_ready(each, found.get(each.full_name)), site.containers),
+                pool.map(lambda each: is_ready(engine, each, found.get(each.full_name)), site.containers),
                 strict=True,
             )
         )

@@ -169,7 +169,7 @@ class FakeCapture:
     started = 0
     stopped = 0
 
-    def __init__(self, tap):
+    def __init__(self, _engine, tap):
         self.tap = tap
         self.frames = Frames()
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from stackyard.bundle.compose import ENTRYPOINT
+from stackyard.deploy.readiness import STEADY, reachable
 from stackyard.effects.engine import Engine
 from stackyard.entrypoint import probes
 from stackyard.entrypoint.expressions import ExpressionError
@@ -18,21 +17,8 @@ from stackyard.model.service import Probe
 from stackyard.plan.observed import Running
 from stackyard.plan.resolved import ResolvedContainer
 
-STEADY = 2.0
-"""Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
 PATIENCE = 30
 """Seconds that a question inside a container may take."""
-
-
-def reachable(probe: Probe) -> bool:
-    """Whether the tool itself can ask: a connection to an address that is not the container's own loopback."""
-    name = urlsplit(probe.http or f"tcp://{probe.tcp}").hostname if probe.http or probe.tcp else None
-    if not name or name == "localhost":
-        return False
-    try:
-        return not ip_address(name).is_loopback
-    except ValueError:
-        return True
 
 
 def ask(probe: Probe) -> str:

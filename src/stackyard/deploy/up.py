@@ -12,8 +12,8 @@ from stackyard.deploy.apply import Executor
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.observe import observe
 from stackyard.deploy.probes import all_ready
-from stackyard.deploy.ready import Waiting
 from stackyard.deploy.state import locked
+from stackyard.deploy.wait import until_ready
 from stackyard.effects.host import Host
 from stackyard.events import Event, Report
 from stackyard.model.site import Site
@@ -60,5 +60,5 @@ class Up:
             wanted.remember()
             Executor(wanted, lock, report).apply(plan)
             report(Event("note", "up", "all containers are started", time.monotonic() - begun))
-            Waiting(self.host.engine, wanted.site.containers, self.only, report, deadline).until_ready()
+            until_ready(self.host.engine, wanted.site.containers, self.only, report, deadline)
         return True

@@ -1,5 +1,6 @@
 """A host and an engine that record what they are told, and answer what a test says."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,7 +57,7 @@ class FakeHost(Host):
     unknown: frozenset[str] = frozenset()
     """Names that do not resolve."""
     made: list[str] = field(default_factory=list)
-    """Cgroups that were made."""
+    """Cgroups that were made and are there."""
 
     def cgroups(self) -> tuple[str, ...]:
         return ("memory",)
@@ -71,7 +72,8 @@ class FakeHost(Host):
         self.made.append(str(path))
 
     def remove_cgroup(self, path: Path) -> bool:
-        self.made.remove(str(path))
+        if str(path) in self.made:
+            self.made.remove(str(path))
         return True
 
     def port_is_free(self, host: str, port: int) -> bool:  # noqa: ARG002
@@ -79,3 +81,31 @@ class FakeHost(Host):
 
     def resolves(self, name: str) -> bool:
         return name not in self.unknown
+
+
+def inspected(site: str, node: str, container: str, status: str = "running", **changes: Any) -> dict[str, Any]:
+    """What `docker container inspect` tells of a container of a site; `node` is the container that is a node."""
+    name = f"{site}-{node}" if container == "node" else f"{site}-{node}-{container}"
+    labels = {"stackyard.site": site, "stackyard.node": node, "stackyard.container": container}
+    times = {"StartedAt": "2026-01-01T00:00:00Z", "FinishedAt": "2026-01-01T00:00:01Z"}
+    return {
+        "Id": f"id of {name}",
+        "Name": f"/{name}",
+        "Image": "sha256:1",
+        "Config": {"Labels": labels, "Env": []},
+        "State": {"Status": status, "ExitCode": 0, "Error": "", **times},
+        "RestartCount": 0,
+        "HostConfig": {"NetworkMode": "container:x", "PidMode": ""},
+        "NetworkSettings": {"Networks": {}},
+        **changes,
+    }
+
+
+def showing(*containers: dict[str, Any]) -> dict[str, str | tuple[int, str]]:
+    """Answers of an engine that has these containers and one image."""
+    return {
+        "ps -aq": "\n".join(each["Id"] for each in containers),
+        "container inspect": json.dumps(containers),
+        "image ls": "toy.test/echo:1 sha256:1",
+        "logs": "a line",
+    }

@@ -6,8 +6,8 @@ import json
 
 import click
 
-from stackyard.catalogue import load_site, site_path
 from stackyard.cli import _options
+from stackyard.cli._name import named
 from stackyard.deploy.check import root
 from stackyard.deploy.down import down
 from stackyard.effects.host import Host
@@ -22,7 +22,7 @@ from stackyard.ui import reporter
 def command(host: Host, site: str, output: str, *, volumes: bool) -> None:
     """Stop and remove the site's containers and networks; data and secrets are kept."""
     root("down")
-    name = load_site(site_path(site)).site
+    name = named(host, site)
     with reporter(f"down {name}", output=output) as report:
         changed = down(host, name, report, volumes=volumes)
     if output == "json":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
@@ -12,7 +12,8 @@ from stackyard.catalogue import open_site
 from stackyard.cli import _options
 from stackyard.effects.host import Host
 from stackyard.images.order import Order, order
-from stackyard.images.report import MB, table
+from stackyard.images.report import MB
+from stackyard.table import ago, table
 
 GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 
@@ -38,7 +39,7 @@ def command(host: Host, registry: str | None, site: str, output: str) -> None:
             entry["node"],
             entry["tag"],
             f"{entry['size'] / MB:.0f} MB" if entry["size"] else "",
-            _age(entry["created"]),
+            ago(datetime.fromisoformat(entry["created"])) if entry["created"] else "",
             entry["why"] if entry["state"] != "new" else "not built",
         )
         for entry in entries
@@ -66,14 +67,3 @@ def _entries(ordered: Order) -> list[dict[str, Any]]:
             }
         )
     return entries
-
-
-def _age(created: str | None) -> str:
-    """How long ago, in one unit."""
-    if not created:
-        return ""
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from stackyard.catalogue import load_site, site_path
 from stackyard.cli import _options
+from stackyard.cli._name import named
 from stackyard.deploy.logs import show
 from stackyard.effects.host import Host
 
@@ -19,5 +19,4 @@ from stackyard.effects.host import Host
 @click.pass_obj
 def command(host: Host, container: str | None, site: str, node: str | None, tail: int, *, follow: bool) -> None:
     """Print the logs of the site, or of one CONTAINER."""
-    name = load_site(site_path(site)).site
-    show(host.engine, name, container, node, click.echo, tail=tail, follow=follow)
+    show(host.engine, named(host, site), container, node, click.echo, tail=tail, follow=follow)

@@ -43,14 +43,15 @@ def ask_inside(engine: Engine, name: str) -> str:
     return lines[-1].rpartition(UNHEALTHY)[2] if lines else f"health says no, code {result.code}"
 
 
-def all_ready(engine: Engine, containers: Sequence[ResolvedContainer], found: Mapping[str, Running]) -> bool:
-    """Whether everything is as it should be now; the engine's own health checks answer where the tool cannot."""
+def ready(engine: Engine, containers: Sequence[ResolvedContainer], there: Mapping[str, Running]) -> dict[str, bool]:
+    """Whether each container, by name, is as it should be now."""
     with ThreadPoolExecutor(16) as pool:
-        return all(pool.map(lambda each: is_ready(engine, each, found.get(each.full_name)), containers))
+        answers = pool.map(lambda each: _is_ready(engine, each, there.get(each.full_name)), containers)
+        return {each.full_name: answer for each, answer in zip(containers, answers, strict=True)}
 
 
-def is_ready(engine: Engine, container: ResolvedContainer, running: Running | None) -> bool:
-    """Whether one container is as it should be now."""
+def _is_ready(engine: Engine, container: ResolvedContainer, running: Running | None) -> bool:
+    """Whether a container is as it should be; the engine's own health check answers where the tool cannot ask."""
     if running is None:
         return False
     if container.definition.once:

@@ -11,7 +11,7 @@ from stackyard.deploy import check
 from stackyard.deploy.apply import Executor
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.observe import observe
-from stackyard.deploy.probes import all_ready
+from stackyard.deploy.probes import ready
 from stackyard.deploy.state import locked
 from stackyard.deploy.wait import until_ready
 from stackyard.effects.host import Host
@@ -52,7 +52,7 @@ class Up:
         """
         wanted, there, plan = self.plan()
         check.engine_allows(self.host, wanted.site, plan, self.where)
-        if plan.empty and all_ready(self.host.engine, wanted.containers(self.only), there.containers):
+        if plan.empty and all(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
             return False
         begun = time.monotonic()
         with locked(wanted.state, "up") as lock:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from stackyard.bundle.compose import LABEL_SITE, project
 from stackyard.deploy.desired import Desired
-from stackyard.errors import CommandError, StackyardError
+from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
 from stackyard.plan.decide import NetworkStep, Plan, Step
 from stackyard.plan.resolve import cgroup_paths
@@ -85,34 +85,28 @@ class Executor:
         for step in steps:
             directories.setdefault((step.node, step.directory), []).append(step)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            calls = [pool.submit(self._up, *place, each) for place, each in directories.items()]
-            failed = [error for call in calls if (error := _error(call))]
+            failed = [*filter(None, pool.map(self._up, directories.values()))]
         if failed:
-            raise StackyardError("\n".join(str(error) for error in failed), "mend it, then run `stackyard up` again")
+            raise StackyardError("\n".join(failed), "mend it, then run `stackyard up` again")
 
-    def _up(self, node: str, directory: str, steps: Sequence[Step]) -> None:
+    def _up(self, steps: Sequence[Step]) -> str:
+        """Start containers of one directory; returns what went wrong."""
+        node, directory = steps[0].node, steps[0].directory
         options = ["up", "--detach", "--no-deps", "--no-recreate", "--pull", "never"]
         folder = str(self.wanted.state.directory(node, directory))
         name = project(self.wanted.site, node, directory)
         argv = compose(name, folder, *options, *(step.container for step in steps))
         result = self.wanted.host.engine.attempt(*argv, pass_fds=(self.lock,))
-        if result.code:
-            told = [line for line in result.stderr.splitlines() if "rror" in line] or result.stderr.splitlines()[-5:]
-            raise CommandError(f"{directory} on {node}: docker compose exited with {result.code}:\n" + "\n".join(told))
+        if not result.code:
+            return ""
+        told = [line for line in result.stderr.splitlines() if "rror" in line] or result.stderr.splitlines()[-5:]
+        return "\n".join([f"{directory} on {node}: docker compose exited with {result.code}:", *told])
 
 
 def _apart(steps: Iterable[Step]) -> tuple[list[Step], list[Step]]:
     """Steps of nodes, and those of what is in them."""
     steps = list(steps)
     return [step for step in steps if step.is_node], [step for step in steps if not step.is_node]
-
-
-def _error(call: Future[None]) -> StackyardError | None:
-    try:
-        call.result()
-    except StackyardError as error:
-        return error
-    return None
 
 
 def remove_containers(docker: Callable[..., object], names: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from stackyard.catalogue import Catalogue
 from stackyard.deploy.observe import other_networks
@@ -37,17 +37,9 @@ def names(host: Host, site: ResolvedSite, catalogue: Catalogue, where: Where) ->
         if variable.type == "host"
     }
     for name, value in site.site.settings.items():
-        if name in hosts and value not in nodes and not _is_address(value) and not host.resolves(value):
+        if name in hosts and value not in nodes and not host.resolves(value):
             problems.add(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
     problems.check()
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def engine_allows(host: Host, site: ResolvedSite, plan: Plan, where: Where) -> None:

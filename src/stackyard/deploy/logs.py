@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from functools import partial
 from threading import Thread
 
 from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_NODE
+from stackyard.catalogue.problems import suggest
 from stackyard.deploy.observe import containers
 from stackyard.effects.engine import Engine
 from stackyard.errors import InputError
@@ -53,10 +53,10 @@ def _meant(engine: Engine, site: str, container: str | None, node: str | None) -
     ]
     if not found:
         names = sorted({each.labels.get(LABEL_CONTAINER, "") for each in everything})
-        close = difflib.get_close_matches(container or "", names, 1)
         where = f" on {node}" if node else ""
-        hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(names)}"
-        raise InputError(f"there is no container {container or ''}{where}", hint)
+        raise InputError(
+            f"there is no container {container or ''}{where}", suggest(container or "", names, "there are")
+        )
     return sorted(found, key=lambda each: each.name)
 
 

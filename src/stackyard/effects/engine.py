@@ -33,7 +33,6 @@ class Info:
 
     version: str
     root: Path
-    containers: int
 
 
 class Engine:
@@ -61,7 +60,7 @@ class Engine:
         problems = answer.get("ServerErrors") or []
         if asked.code or problems or not answer.get("ServerVersion"):
             raise _unreachable("; ".join(problems) or asked.stderr.strip())
-        return Info(answer["ServerVersion"], Path(answer["DockerRootDir"]), int(answer.get("Containers", 0)))
+        return Info(answer["ServerVersion"], Path(answer["DockerRootDir"]))
 
     def attempt(
         self, *arguments: str, timeout: float | None = None, pass_fds: Sequence[int] = (), check: bool = False

@@ -108,7 +108,7 @@ class Host:
         return _process_with({f"socket:[{inode}]" for inode in inodes})
 
     def resolves(self, name: str) -> bool:
-        """Whether a host name has an address."""
+        """Whether a host name has an address, or is one."""
         try:
             socket.getaddrinfo(name, None)
         except OSError:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,11 @@ from stackyard.catalogue.problems import suggest
 from stackyard.errors import InputError
 from stackyard.model.release import Base, Structure
 from stackyard.model.sdn import Sdn
-from stackyard.model.service import Image, Runtime, Service
+from stackyard.model.service import Container, Endpoint, Image, Runtime, Service
 
 _TABLES = ("contract", "templates", "files", "retired")
-CONCATENATED = ("uses", "prepare", "afterwards", "needs")
+CONCATENATED = ("uses", "prepare", "afterwards", "wait_for")
 _LAST = ("command", "health", "bootstrap", "overrides")
-_CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "sets", "secret"}
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Catalogue:
     """Everything that is known before the site is.
 
     ``images`` are those of the structure, in its order, without those of another SDN. ``services`` have
-    fragments and the SDN's extensions merged in; a service with no image in the structure is left out.
-    ``folders`` of a service hold its files, the SDN's extension last. ``known`` are the variables of all
-    services of all SDNs.
+    fragments and the SDN's extensions merged in; a service with no image in the structure is left out, and stands in
+    ``defined`` alone, for what others wait for. ``folders`` of a service hold its files, the SDN's extension last.
+    ``known`` are the variables of all services of all SDNs, ``roles`` the usual sets of groups that a node may name.
     """
 
     root: Path
@@ -36,9 +36,12 @@ class Catalogue:
     structure: Structure
     base: Base
     services: dict[str, Service]
+    defined: dict[str, Service]
     folders: dict[str, tuple[Path, ...]]
     images: dict[str, tuple[Service, Image]]
     known: tuple[str, ...]
+    roles: dict[str, tuple[str, ...]]
+    _effective: dict[str, Runtime] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def fragment_templates(self) -> Path:
@@ -65,29 +68,35 @@ class Catalogue:
         A base gives its subs a file system, not its contract: what bootstraps a database needs
         credentials that a compute node never sees.
         """
-        return merged(list(self.image(image)))
+        if image not in self._effective:
+            self._effective[image] = merged(list(self.find(image)))
+        return self._effective[image]
 
-    def container_json(self, image: str, identity: str) -> dict[str, Any]:
-        """Content of the image's ``container.json``."""
-        service, own = self.image(image)
-        runtime = self.effective(image)
-        data = runtime.model_dump(mode="json", exclude={"uses", "files", "contract"})
-        return {
-            "version": 1,
-            "image": image,
-            "service": service.service,
-            "release": self.release,
-            "title": own.description,
-            "contract": {
-                name: variable.model_dump(mode="json", include=_CONTRACT_KEYS)
-                for name, variable in runtime.contract.items()
-            },
-            "known": list(self.known),
-            "identity": identity,
-            **data,
-            "needs": [need.model_dump(mode="json", exclude_none=True) for need in runtime.needs],
-            "health": runtime.health.model_dump(mode="json", exclude_none=True) if runtime.health else None,
-        }
+    def find(self, image: str) -> tuple[Service, Image]:
+        """An image of the structure, or of any service. Raises InputError when there is none."""
+        for service in self.defined.values():
+            if image in service.images:
+                return service, service.images[image]
+        return self.image(image)
+
+    @cached_property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Endpoints of all services, by name."""
+        return {name: each for service in self.defined.values() for name, each in service.endpoints.items()}
+
+    @cached_property
+    def containers(self) -> dict[str, Container]:
+        """Containers of all services, by name."""
+        return {name: each for service in self.defined.values() for name, each in service.containers.items()}
+
+    def file(self, service: str, name: str) -> Path | None:
+        """A file of a service's folders, the last of that name; None when there is none."""
+        found = [folder / name for folder in self.folders[service] if (folder / name).is_file()]
+        return found[-1] if found else None
+
+    def lock(self, name: str) -> Path:
+        """A lock of Python packages."""
+        return self.release_folder / "python" / f"{name}.txt"
 
 
 def merged(levels: Sequence[Runtime]) -> Runtime:

@@ -9,12 +9,12 @@ from typing import TypeVar
 from stackyard.catalogue import check
 from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.merge import names_in, overlay, with_fragments
-from stackyard.catalogue.problems import Mark, Problems, shown, suggest
+from stackyard.catalogue.problems import Mark, Problems, locate, shown, suggest
 from stackyard.catalogue.validate import parse
-from stackyard.catalogue.yamlsource import Map, locate, read
+from stackyard.catalogue.yamlsource import Map, read
 from stackyard.errors import InputError
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Structure
+from stackyard.model.release import Base, Roles, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
 
@@ -40,6 +40,7 @@ class _Files:
     structure_data: Map
     entries: dict[str, _Entry]
     known: tuple[str, ...]
+    roles: dict[str, tuple[str, ...]]
 
 
 def load(root: Path, release: str, sdn: str, structure: Path | None = None) -> Catalogue:
@@ -112,13 +113,16 @@ def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Proble
     base = _file(Base, folder / "base.yaml", problems)
     structure_data = read(structure, problems)
     structure_model = _structure(structure_data, problems)
+    roles = _file(Roles, root / "roles.yaml", problems) if (root / "roles.yaml").exists() else None
     entries, known = _services(root, area, back_end[1] if back_end else None, problems)
     problems.check()
     assert back_end  # noqa: S101 - else problems.check() has raised; the same below
     assert base  # noqa: S101
     assert structure_data is not None  # noqa: S101
     assert structure_model  # noqa: S101
-    return _Files(back_end[0], base[0], structure_model, structure_data, entries, known)
+    return _Files(
+        back_end[0], base[0], structure_model, structure_data, entries, known, roles[0].roles if roles else {}
+    )
 
 
 def _select(root: Path, release: str, files: _Files, everything: dict[str, tuple[Service, Image]]) -> Catalogue:
@@ -136,9 +140,11 @@ def _select(root: Path, release: str, files: _Files, everything: dict[str, tuple
         structure=files.structure,
         base=files.base,
         services={name: entry.service for name, entry in entries.items()},
-        folders={name: entry.folders for name, entry in entries.items()},
+        defined={name: each.service for name, each in files.entries.items() if each.service.sdn in (None, sdn)},
+        folders={name: entry.folders for name, entry in files.entries.items()},
         images=images,
         known=files.known,
+        roles=files.roles,
     )
 
 

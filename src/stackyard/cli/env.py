@@ -8,8 +8,8 @@ from typing import Any
 import click
 import yaml
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
 from stackyard.deploy.desired import Desired
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
@@ -23,8 +23,8 @@ _API = {"OS_IDENTITY_API_VERSION": "3", "OS_AUTH_TYPE": "password"}
 @click.pass_obj
 def command(host: Host, site: str, *, clouds_yaml: bool) -> None:
     """Print the administrator's credentials, for the shell: eval "$(stackyard env)"."""
-    model, catalogue, where = opened(site)
-    wanted = Desired.of(host, model, catalogue, where)
+    model, catalogue = open_site(site)
+    wanted = Desired.of(host, model, catalogue)
     if not wanted.state.secrets.exists():
         raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
     found = wanted.site.declarations.get("credentials", ())

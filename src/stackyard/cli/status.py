@@ -8,9 +8,9 @@ from dataclasses import asdict
 
 import click
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
 from stackyard.cli._name import named
-from stackyard.cli._site import opened
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.status import Row, found, status
 from stackyard.effects.host import Host
@@ -42,7 +42,7 @@ def command(host: Host, site: str, output: str) -> None:
 def _rows(host: Host, site: str) -> list[Row]:
     """What should be there, and how it is; of a site that cannot be resolved, what the engine has."""
     try:
-        return status(host.engine, Desired.of(host, *opened(site)).site)
+        return status(host.engine, Desired.of(host, *open_site(site)).site)
     except InputError as error:
         rows = found(host.engine, named(host, site))
         if not rows:

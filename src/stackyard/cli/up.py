@@ -7,8 +7,8 @@ import time
 
 import click
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
 from stackyard.deploy.check import root
 from stackyard.deploy.up import DEADLINE, Up
 from stackyard.effects.host import Host
@@ -35,8 +35,8 @@ def command(host: Host, node: str | None, site: str, output: str, deadline: int,
     begun = time.monotonic()
     if not only_plan:
         root("up")
-    model, catalogue, where = opened(site)
-    way = Up(host, model, catalogue, where, node)
+    model, catalogue = open_site(site)
+    way = Up(host, model, catalogue, node)
     if only_plan:
         wanted, _there, plan = way.plan()
         shown = (wanted.site, plan, wanted.secrets.made)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
 from stackyard.deploy.desired import Desired
 from stackyard.effects.host import Host
 from stackyard.effects.openstack import Api
@@ -40,8 +40,8 @@ def command(
     context: click.Context, host: Host, site: str, *, keep: bool, only_clean: bool, tag: str, output: str
 ) -> None:
     """Prove the running site: boot a VM on each compute node, ping both ways, capture the tunnel network."""
-    model, catalogue, where = opened(site)
-    wanted = Desired.of(host, model, catalogue, where)
+    model, catalogue = open_site(site)
+    wanted = Desired.of(host, model, catalogue)
     if not wanted.state.secrets.exists():
         raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
     resolved = wanted.site

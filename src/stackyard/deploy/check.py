@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 
 from stackyard.catalogue import Catalogue
+from stackyard.catalogue.problems import Problems
 from stackyard.deploy.observe import other_networks
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan
-from stackyard.plan.problems import Problems, Where
 from stackyard.plan.resolved import PlacedNode, ResolvedSite
 
 SHOWN = 3
@@ -26,9 +26,9 @@ def root(verb: str) -> None:
         )
 
 
-def names(host: Host, site: ResolvedSite, catalogue: Catalogue, where: Where) -> None:
+def names(host: Host, site: ResolvedSite, catalogue: Catalogue) -> None:
     """Host names in the site's settings resolve. Raises InputError."""
-    problems = Problems(where)
+    problems = Problems(source=site.site.source)
     nodes = {node.name for node in site.nodes}
     hosts = {
         name
@@ -38,26 +38,26 @@ def names(host: Host, site: ResolvedSite, catalogue: Catalogue, where: Where) ->
     }
     for name, value in site.site.settings.items():
         if name in hosts and value not in nodes and not host.resolves(value):
-            problems.add(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
+            problems.at(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
     problems.check()
 
 
-def engine_allows(host: Host, site: ResolvedSite, plan: Plan, where: Where) -> None:
+def engine_allows(host: Host, site: ResolvedSite, plan: Plan) -> None:
     """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
-    problems = Problems(where)
+    problems = Problems(source=site.site.source)
     for message in _missing(plan):
-        problems.add((), message, "make them: stackyard build, with the same --site")
+        problems.at((), message, "make them: stackyard build, with the same --site")
     made = {step.name for step in plan.of("create", "recreate", "start") if step.is_node}
     nodes = [node for node in site.nodes if site.node_container(node.name) in made]
     address = str(site.site.publish.address)
     if nodes and not host.has_address(address):
         remedy = "give an address of this host, 127.0.0.1, or 0.0.0.0 for all of them"
-        problems.add(("publish", "address"), f"this host has no address {address}", remedy)
+        problems.at(("publish", "address"), f"this host has no address {address}", remedy)
     for message in _ports(host, site, nodes):
-        problems.add(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
+        problems.at(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
     if any(step.verb == "create" for step in plan.networks):
         for kind, message in _networks(host, site, plan):
-            problems.add(("networks", kind), message, "choose another network in the site")
+            problems.at(("networks", kind), message, "choose another network in the site")
     problems.check()
 
 

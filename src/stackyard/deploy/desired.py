@@ -12,7 +12,6 @@ from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
-from stackyard.plan.problems import Where
 from stackyard.plan.resolve import resolve
 from stackyard.plan.resolved import ResolvedContainer, ResolvedSite
 from stackyard.secrets import Secrets, load, save
@@ -30,12 +29,12 @@ class Desired:
     secrets: Secrets
 
     @classmethod
-    def of(cls, host: Host, site: Site, catalogue: Catalogue, where: Where = lambda _path: "") -> Desired:
+    def of(cls, host: Host, site: Site, catalogue: Catalogue) -> Desired:
         """Resolve a site. Raises InputError; nothing is touched."""
         state = SiteState.of(host, site.site)
         state.read()
         secrets, facts = load(state.secrets), facts_for(host, catalogue)
-        return cls(host, resolve(catalogue, site, facts, secrets, where), facts, secrets)
+        return cls(host, resolve(catalogue, site, facts, secrets), facts, secrets)
 
     @property
     def state(self) -> SiteState:

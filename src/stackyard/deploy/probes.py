@@ -13,15 +13,14 @@ from stackyard.entrypoint import probes
 from stackyard.entrypoint.expressions import ExpressionError
 from stackyard.entrypoint.health import UNHEALTHY
 from stackyard.errors import CommandError
-from stackyard.model.service import Probe
 from stackyard.plan.observed import Running
-from stackyard.plan.resolved import ResolvedContainer
+from stackyard.plan.resolved import Ask, ResolvedContainer
 
 PATIENCE = 30
 """Seconds that a question inside a container may take."""
 
 
-def ask(probe: Probe) -> str:
+def ask(probe: Ask) -> str:
     """Ask from the host, as the entrypoint does; empty when the answer is yes, else what was seen."""
     asked = probe.http or probe.tcp or ""
     try:

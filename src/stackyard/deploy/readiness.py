@@ -13,9 +13,8 @@ from urllib.parse import urlsplit
 from stackyard.deploy.repeats import collapsed
 from stackyard.errors import StackyardError
 from stackyard.events import Event
-from stackyard.model.service import Probe
 from stackyard.plan.observed import Running
-from stackyard.plan.resolved import ResolvedContainer, Wait
+from stackyard.plan.resolved import Ask, ResolvedContainer, Waiting
 
 STEADY = 2.0
 """Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
@@ -34,7 +33,7 @@ Logs = Callable[[str, int], list[str]]
 """Gives the last lines that a container wrote, by its name and how many."""
 
 
-def reachable(probe: Probe) -> bool:
+def reachable(probe: Ask) -> bool:
     """Whether the tool itself can ask: a connection to an address that is not the container's own loopback."""
     name = urlsplit(probe.http or f"tcp://{probe.tcp}").hostname if probe.http or probe.tcp else None
     if not name or name == "localhost":
@@ -53,7 +52,7 @@ class Question:
     """
 
     container: str
-    probe: Probe | None = None
+    probe: Ask | None = None
     wait: str = ""
 
 
@@ -235,10 +234,10 @@ class Readiness:
             return f"waits for {open_.name}" + (f" ({who})" if who else "")
         return "to end" if watch.runs and watch.once else watch.seen.removeprefix("running; ")
 
-    def _providers(self, wait: Wait) -> list[Watch]:
+    def _providers(self, wait: Waiting) -> list[Watch]:
         return [self.watches[name] for name in wait.providers if name in self.watches]
 
-    def _open(self, watch: Watch) -> Wait | None:
+    def _open(self, watch: Watch) -> Waiting | None:
         """The first of a container's waits that is not met: its provider is not ready, or does not answer."""
         for wait in watch.container.waits:
             if any(not each.done for each in self._providers(wait)):

@@ -19,28 +19,26 @@ from stackyard.events import Event, Report
 from stackyard.model.site import Site
 from stackyard.plan.decide import Plan, decide
 from stackyard.plan.observed import Observed
-from stackyard.plan.problems import Where
 
 DEADLINE = 900
 
 
 @dataclass(frozen=True)
 class Up:
-    """The way of a site, or of its node ``only``, to what it should be. ``where`` tells lines of the site file."""
+    """The way of a site, or of its node ``only``, to what it should be."""
 
     host: Host
     site: Site
     catalogue: Catalogue
-    where: Where = lambda _path: ""
     only: str | None = None
 
     def plan(self) -> tuple[Desired, Observed, Plan]:
         """What should be, what is, and what there is to do. Raises InputError; nothing is touched."""
         with ThreadPoolExecutor(1) as pool:  # the engine is asked while the rest is decided
             asked = pool.submit(observe, self.host.engine, self.site.site)
-            wanted = Desired.of(self.host, self.site, self.catalogue, self.where)
+            wanted = Desired.of(self.host, self.site, self.catalogue)
             wanted.containers(self.only)
-            check.names(self.host, wanted.site, self.catalogue, self.where)
+            check.names(self.host, wanted.site, self.catalogue)
             stale = wanted.state.stale(wanted.bundle.files)
             there = replace(asked.result(), stale_files=stale)
         return wanted, there, decide(wanted.site.networks, wanted.bundle.targets, there, self.only)
@@ -51,7 +49,7 @@ class Up:
         Raises InputError for what is wrong before anything is touched, StackyardError for what fails on the way.
         """
         wanted, there, plan = self.plan()
-        check.engine_allows(self.host, wanted.site, plan, self.where)
+        check.engine_allows(self.host, wanted.site, plan)
         if plan.empty and all(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
             return False
         begun = time.monotonic()

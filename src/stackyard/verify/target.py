@@ -66,7 +66,7 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
 
 def _hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
     """Return the compute nodes; of one that shares its zone, the node is named in the request."""
-    nodes = [node for node in resolved.nodes if "compute" in node.roles]
+    nodes = [node for node in resolved.nodes if node.zone]
     if len(nodes) < LEAST:
         raise InputError(
             f"the site {resolved.name} has {len(nodes)} compute node: there is no way between two to prove",
@@ -93,9 +93,7 @@ def _taps(resolved: ResolvedSite, tag: str) -> tuple[Tap, ...]:
             "add `capture: [{container: …, command: […]}]` to `declares` of its SDN's service",
         )
     by_key = {container.key: container for container in resolved.containers}
-    keys = [
-        (node.name, f"{node.name}/{declared[0]['container']}") for node in resolved.nodes if "compute" in node.roles
-    ]
+    keys = [(node.name, f"{node.name}/{declared[0]['container']}") for node in resolved.nodes if node.zone]
     return tuple(
         Tap(
             node=node,

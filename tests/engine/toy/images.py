@@ -14,6 +14,7 @@ import jinja2
 import markupsafe
 
 from stackyard.catalogue import load
+from stackyard.catalogue.container import container_json
 from stackyard.effects.engine import Engine
 
 DOCKER = Engine().client
@@ -31,7 +32,7 @@ def make() -> None:
     catalogue = load(CATALOGUE, "1", "plain")
     for name, (service, image) in catalogue.images.items():
         user = image.user or service.user
-        container = json.dumps(catalogue.container_json(name, "0123456789ab"))
+        container = json.dumps(container_json(catalogue, name))
         files = {"opt/stackyard/container/container.json": container.encode()}
         for folder in catalogue.folders[service.service]:
             for path in folder.glob("*.py"):

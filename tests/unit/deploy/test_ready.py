@@ -12,14 +12,13 @@ from stackyard.deploy import wait
 from stackyard.deploy.readiness import Readiness
 from stackyard.errors import StackyardError
 from stackyard.events import Event
-from stackyard.model.service import Probe
 from stackyard.plan.observed import Running
-from stackyard.plan.resolved import ResolvedContainer, Wait
+from stackyard.plan.resolved import Ask, ResolvedContainer, Waiting
 
-OUTSIDE, INSIDE = Probe(tcp="192.0.2.10:80"), Probe(tcp="127.0.0.1:80")
+OUTSIDE, INSIDE = Ask(tcp="192.0.2.10:80"), Ask(tcp="127.0.0.1:80")
 TEMPLATE = next(each for each in resolved("toy", TOY).containers if each.name == "echo")
 API, DATABASE, JOB, FAR = "one/api", "one/database", "one/migrate", "two/far"
-TIME = Wait("a time server", probe=Probe(tcp="192.0.2.99:123"))
+TIME = Waiting("a time server", probe=Ask(tcp="192.0.2.99:123"))
 DEADLINE = 60.0
 
 
@@ -27,12 +26,12 @@ def name(key: str) -> str:
     return f"toytest-{key.replace('/', '-')}"
 
 
-def needs(key: str) -> Wait:
+def needs(key: str) -> Waiting:
     """A wait for a container of the site."""
-    return Wait(f"the {key.partition('/')[2]}", (name(key),))
+    return Waiting(f"the {key.partition('/')[2]}", (name(key),))
 
 
-def container(key: str, *waits: Wait, job: bool = False, health: Probe | None = OUTSIDE) -> ResolvedContainer:
+def container(key: str, *waits: Waiting, job: bool = False, health: Ask | None = OUTSIDE) -> ResolvedContainer:
     node, _, own = key.partition("/")
     definition = TEMPLATE.definition.model_copy(update={"once": job})
     return replace(TEMPLATE, node=node, name=own, definition=definition, health=None if job else health, waits=waits)

@@ -76,7 +76,7 @@ class FakeHost(Host):
             self.made.remove(str(path))
         return True
 
-    def port_is_free(self, host: str, port: int) -> bool:  # noqa: ARG002
+    def port_is_free(self, address: str, port: int) -> bool:  # noqa: ARG002
         return self.taken is not None and port not in self.taken
 
     def resolves(self, name: str) -> bool:

@@ -79,23 +79,11 @@ class Host:
 
     def has_address(self, text: str) -> bool:
         """Whether a server could listen on that address here."""
-        with socket.socket(socket.AF_INET6 if ":" in text else socket.AF_INET, socket.SOCK_STREAM) as sock:
-            try:
-                sock.bind((text, 0))
-            except OSError as error:
-                return error.errno != errno.EADDRNOTAVAIL
-        return True
+        return _refusal(text, 0) != errno.EADDRNOTAVAIL
 
-    def port_is_free(self, host: str, port: int) -> bool:
+    def port_is_free(self, address: str, port: int) -> bool:
         """Whether a server could listen there."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as sock:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind((host, port))
-            except OSError as error:
-                return error.errno != errno.EADDRINUSE
-        return True
+        return _refusal(address, port) != errno.EADDRINUSE
 
     def port_holder(self, port: int) -> str:
         """Name and id of the process that listens on a port, empty when that cannot be told."""
@@ -124,3 +112,14 @@ def _process_with(sockets: set[str]) -> str:
                     if str(handle.readlink()) in sockets:
                         return f"{(process / 'comm').read_text().strip()} (process {process.name})"
     return ""
+
+
+def _refusal(address: str, port: int) -> int | None:
+    """Number of the error that a server would get that wants to listen there; None when it could."""
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((address, port))
+        except OSError as error:
+            return error.errno
+    return None

@@ -59,6 +59,9 @@ class FakeHost(Host):
     made: list[str] = field(default_factory=list)
     """Cgroups that were made and are there."""
 
+    def is_root(self) -> bool:
+        return True
+
     def cgroups(self) -> tuple[str, ...]:
         return ("memory",)
 

@@ -21,7 +21,7 @@ from stackyard.ui import reporter
 @click.pass_obj
 def command(host: Host, site: str, output: str, *, volumes: bool) -> None:
     """Stop and remove the site's containers and networks; data and secrets are kept."""
-    root("down")
+    root(host, "down")
     name = named(host, site)
     with reporter(f"down {name}", output=output) as report:
         changed = down(host, name, report, volumes=volumes)

@@ -34,7 +34,7 @@ def command(host: Host, node: str | None, site: str, output: str, deadline: int,
     """
     begun = time.monotonic()
     if not only_plan:
-        root("up")
+        root(host, "up")
     model, catalogue = open_site(site)
     way = Up(host, model, catalogue, node)
     if only_plan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 
@@ -18,9 +17,9 @@ SHOWN = 3
 """Images that a message names, of those that are missing."""
 
 
-def root(verb: str) -> None:
+def root(host: Host, verb: str) -> None:
     """Whoever runs this may do what it does. Raises InputError."""
-    if os.geteuid() != 0:
+    if not host.is_root():
         raise InputError(
             f"`stackyard {verb}` changes networks and files of this host: it needs root", "run it with sudo"
         )

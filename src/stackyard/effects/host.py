@@ -33,6 +33,10 @@ class Host:
         """This machine; its state is in STACKYARD_STATE, else in /var/lib/stackyard."""
         return cls(Engine(), Path(os.environ.get("STACKYARD_STATE") or STATE))
 
+    def is_root(self) -> bool:
+        """Whether we may do everything there."""
+        return os.geteuid() == 0
+
     def cgroups(self) -> tuple[str, ...]:
         """Directories of the mounted v1 controllers, or one empty name when there is the one hierarchy of v2."""
         found = {"cgroup": set[str](), "cgroup2": set[str]()}

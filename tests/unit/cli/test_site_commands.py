@@ -27,7 +27,6 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The file of the toy site, in a catalogue of its own."""
     shutil.copytree(TOY, tmp_path / "catalogue")
     monkeypatch.setenv("STACKYARD_CATALOGUE", str(tmp_path / "catalogue"))
-    monkeypatch.setattr("os.geteuid", lambda: 0)
     return tmp_path / "catalogue" / "sites" / "toy.yaml"
 
 

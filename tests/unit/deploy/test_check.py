@@ -82,7 +82,7 @@ def test_all_that_stands_in_the_way_is_told_at_once() -> None:
 def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(InputError, match=r"`stackyard up` .* needs root") as caught:
-        check.root("up")
+        check.root(Host.local(), "up")
     assert "sudo" in caught.value.hint
 
 

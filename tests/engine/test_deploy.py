@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stackyard.effects import host
+from stackyard.effects.host import Host
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.resolve import cgroup_paths
 from tool import PROGRAM
@@ -311,7 +311,7 @@ def test_down_keeps_the_data_and_takes_nothing_else(running: Toy) -> None:
         assert engine("network", "ls", "-q", "--filter", "name=toytest").split() != []
         running("up")
         assert runs() == count + 1
-        cgroups = [Path(path) for path in cgroup_paths(HostFacts(host.cgroups()), TWO)]
+        cgroups = [Path(path) for path in cgroup_paths(HostFacts(Host.local().cgroups()), TWO)]
         assert cgroups
         assert [path for path in cgroups if not path.is_dir()] == []
         running("down", "--volumes")

@@ -16,7 +16,7 @@ LEAST = 2
 
 
 @dataclass(frozen=True)
-class Host:
+class ComputeNode:
     """A compute node; ``request`` is the availability zone to ask for so that a VM lands on it."""
 
     name: str
@@ -32,7 +32,7 @@ class Target:
     site: str
     encapsulation: str
     credentials: Mapping[str, str]
-    hosts: tuple[Host, ...]
+    hosts: tuple[ComputeNode, ...]
     taps: tuple[Tap, ...]
     guest: Guest
     tag: str
@@ -64,7 +64,7 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
     )
 
 
-def _hosts(resolved: ResolvedSite) -> tuple[Host, ...]:
+def _hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
     """Return the compute nodes; of one that shares its zone, the node is named in the request."""
     nodes = [node for node in resolved.nodes if node.zone]
     if len(nodes) < LEAST:
@@ -74,7 +74,7 @@ def _hosts(resolved: ResolvedSite) -> tuple[Host, ...]:
         )
     sharing = Counter(node.zone for node in nodes)
     return tuple(
-        Host(
+        ComputeNode(
             name=node.name,
             zone=node.zone,
             tunnel=str(node.tunnel),

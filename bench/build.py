@@ -23,7 +23,8 @@ from pathlib import Path
 from figure import Figure, arguments, show
 
 from stackyard.catalogue import open_site
-from stackyard.effects.process import docker, run
+from stackyard.effects.engine import Engine
+from stackyard.effects.host import Host
 from stackyard.events import silent
 from stackyard.images import base
 from stackyard.images.bake import Outside
@@ -50,31 +51,31 @@ def noop(site: str) -> Figure:
 def cold(site: str) -> Figure:
     """Time of a cold build, bound by that of the one container."""
     _, catalogue = open_site(site)
-    base.ensure(base.BaseImage(catalogue.base), silent)
-    before = records()
+    engine = Engine()
+    base.ensure(engine, base.BaseImage(catalogue.base), silent)
+    before = records(engine)
     with tempfile.TemporaryDirectory(prefix="stackyard-bench-") as folder:
-        os.environ["STACKYARD_STATE"] = folder
-        ordered = order(catalogue, list(catalogue.images), registry=REGISTRY, downloads=f"-bench{os.getpid()}")
+        ordered = order(engine, catalogue, list(catalogue.images), registry=REGISTRY, downloads=f"-bench{os.getpid()}")
         try:
             begun = time.monotonic()
-            built = execute(ordered, silent)
+            built = execute(Host(engine, Path(folder)), ordered, silent)
             images = time.monotonic() - begun
-            container = sequential(ordered, Path(folder) / "build" / "recipe" / "context")
+            container = sequential(engine, ordered, Path(folder) / "build" / "recipe" / "context")
         finally:
             names = [each.reference for each in ordered.decisions]
-            run([docker(), "image", "rm", "--force", *names], check=False)
-            for record in records() - before:
-                run([docker(), "builder", "prune", "--force", "--all", "--filter", f"id={record}"], check=False)
+            engine.attempt("image", "rm", "--force", *names)
+            for record in records(engine) - before:
+                engine.attempt("builder", "prune", "--force", "--all", "--filter", f"id={record}")
     return Figure(f"cold build of {len(built)} images", images, "s", round(COLD_BOUND * container, 2))
 
 
-def records() -> set[str]:
+def records(engine: Engine) -> set[str]:
     """Identifiers of what the builder has cached."""
-    listing = run([docker(), "buildx", "du", "--verbose"], check=False).stdout
+    listing = engine.attempt("buildx", "du", "--verbose").stdout
     return {line.split()[1] for line in listing.splitlines() if line.startswith("ID:")}
 
 
-def sequential(ordered: Order, context: Path) -> float:
+def sequential(engine: Engine, ordered: Order, context: Path) -> float:
     """Seconds that one container takes for the same packages and migrations; its caches die with it."""
     images = [image for _, image in ordered.catalogue.images.values()]
     packages = sorted({name for image in images for name in image.packages})
@@ -94,7 +95,7 @@ def sequential(ordered: Order, context: Path) -> float:
             script += [f"/mnt/steps/bake-database {stage.instructions[-1].command.split(' ', 2)[2]}"]
     mounts = {"steps": "steps", "python": "python", "database": "database", "entrypoint": "app"}
     options = "--rm --tmpfs /mnt --tmpfs /tmp:exec --user 0 --entrypoint /bin/sh"
-    argv = [docker(), "run", *options.split()]
+    argv = ["run", *options.split()]
     for source, target in mounts.items():
         argv += ["--volume", f"{context / source}:/mnt/{target}:ro"]
     argv += ["--volume", f"{context / 'tools/uv'}:/mnt/uv:ro"]
@@ -105,7 +106,7 @@ def sequential(ordered: Order, context: Path) -> float:
     for name, value in outside.proxies.items():
         argv += ["--env", f"{name}={value}"]
     begun = time.monotonic()
-    run([*argv, ordered.base.reference, "-c", "\n".join(script)])
+    engine.run(*argv, ordered.base.reference, "-c", "\n".join(script))
     return time.monotonic() - begun
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from figure import Figure, arguments, show
 
 from stackyard.catalogue import open_site
-from stackyard.deploy.state import state_root
+from stackyard.effects.host import Host
 from stackyard.events import silent
 from stackyard.verify import guest
 
@@ -50,7 +50,7 @@ def prepare(site: str) -> None:
     """Images and the guest are there, the site is not."""
     timed("build", "--site", site)
     _, catalogue = open_site(site)
-    guest.ensure(state_root(), catalogue.base.suite, silent)
+    guest.ensure(Host.local().state, catalogue.base.suite, silent)
     timed("down", "--volumes", "--site", site)
 
 

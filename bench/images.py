@@ -15,8 +15,7 @@ from pathlib import Path
 from figure import Figure, arguments, show
 
 from stackyard.catalogue import open_site
-from stackyard.effects.preflight import engine
-from stackyard.effects.process import docker, run
+from stackyard.effects.engine import Engine
 from stackyard.images.found import Found, inspect
 from stackyard.images.order import reference
 
@@ -36,12 +35,12 @@ def recorded(image: Found, records: Path) -> Iterator[tuple[str, int]]:
         yield layer, int((records / chain.replace(":", "/") / "size").read_text())
 
 
-def told(image: Found) -> Iterator[tuple[str, int]]:
+def told(engine: Engine, image: Found) -> Iterator[tuple[str, int]]:
     """Steps of an image that have a size, each with its bytes, as `docker history` tells them."""
     form = "{{.Size}} {{.CreatedBy}}"
-    command = [docker(), "history", "--human=false", "--no-trunc", "--format", form, image.reference]
+    command = ["history", "--human=false", "--no-trunc", "--format", form, image.reference]
     chain = ""
-    for line in reversed(run(command).stdout.splitlines()):
+    for line in reversed(engine.ask(*command).splitlines()):
         size = line.partition(" ")[0]
         if size.isdigit() and int(size):
             chain = hashlib.sha256(f"{chain} {line}".encode()).hexdigest()
@@ -52,14 +51,17 @@ def main() -> int:
     """Measure; 0 when the bounds are kept."""
     options = arguments(__doc__).parse_args()
     site, catalogue = open_site(options.site)
+    engine = Engine()
     names = {image: reference(catalogue, image, site.registry) for image in catalogue.images}
-    found = inspect(list(names.values()))
+    found = inspect(engine, list(names.values()))
     missing = [name for name in names.values() if name not in found]
     if missing:
         sys.exit(f"not built: {', '.join(missing)}: stackyard build --site {options.site}")
-    records = engine().root / "image/overlay2/layerdb"
+    records = engine.info.root / "image/overlay2/layerdb"
     known = records.is_dir()
-    layers = {name: list(recorded(found[name], records) if known else told(found[name])) for name in names.values()}
+    layers = {
+        name: list(recorded(found[name], records) if known else told(engine, found[name])) for name in names.values()
+    }
     unique = {layer: size for each in layers.values() for layer, size in each}
     users = {layer: [name for name, each in layers.items() if layer in dict(each)] for layer in unique}
     own = {image: sum(size for layer, size in layers[name] if len(users[layer]) == 1) for image, name in names.items()}

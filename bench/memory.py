@@ -18,7 +18,8 @@ from pathlib import Path
 from figure import Figure, arguments, show
 
 from stackyard.catalogue import load_site, site_path
-from stackyard.effects.process import docker, run
+from stackyard.effects.engine import Engine
+from stackyard.effects.process import run
 
 PROGRAM = Path(sys.executable).with_name("stackyard")
 BOUND_GB = 4.0
@@ -29,7 +30,7 @@ _CONTAINER = re.compile(r"[0-9a-f]{64}")
 def containers(site: str) -> dict[str, str]:
     """Id -> name of the site's running containers."""
     form = '{"id":"{{.ID}}","name":"{{.Names}}"}'
-    listed = run([docker(), "ps", "--no-trunc", "--filter", f"label=stackyard.site={site}", "--format", form]).stdout
+    listed = Engine().ask("ps", "--no-trunc", "--filter", f"label=stackyard.site={site}", "--format", form)
     return {each["id"]: each["name"] for each in map(json.loads, listed.splitlines())}
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import openstack
 from openstack.connection import Connection
 
-from stackyard.effects.process import docker
+from stackyard.effects.engine import Engine
 from tool import STATE, Outcome, Tool, run
+
+DOCKER = Engine().client
 
 NAME = "demo"
 COMPUTES = ("compute1", "compute2")
@@ -28,7 +30,7 @@ EXPORT = re.compile(r"^export (OS_\w+)=(.*)$", re.MULTILINE)
 
 def engine(*arguments: str, check: bool = True, timeout: float = 120) -> Outcome:
     """Run the Docker client."""
-    return run(docker(), *arguments, check=check, timeout=timeout)
+    return run(DOCKER, *arguments, check=check, timeout=timeout)
 
 
 def named(kind: str) -> list[str]:

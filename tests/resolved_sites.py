@@ -26,7 +26,7 @@ def counted() -> Secrets:
 def resolved(reference: str, root: Path | None = None, **changes: object) -> ResolvedSite:
     site, catalogue = open_site(reference, root)
     site = Site.model_validate({**site.model_dump(mode="json"), **changes})
-    return resolve(catalogue, site, FACTS, counted(), lambda path: "site.yaml: " if path else "")
+    return resolve(catalogue, site, FACTS, counted())
 
 
 def rendered(site: ResolvedSite) -> Bundle:

@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
-from stackyard.effects.process import docker
+from stackyard.effects.engine import Engine
 from tool import Outcome, Tool
+
+DOCKER = Engine().client
 
 TOY = Path(__file__).parent / "engine" / "toy"
 
@@ -56,7 +58,7 @@ class Toy:
 
 
 def engine(*arguments: str, check: bool = True) -> str:
-    done = subprocess.run([docker(), *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([DOCKER, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0 or not check, done.stderr
     return done.stdout
 

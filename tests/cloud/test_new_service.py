@@ -34,6 +34,8 @@ contract:
     required: true
     help: Nobody is told.
     secret: greeter/token
+endpoints:
+  greeting: {title: the greeter, container: greeter-web, port: 8099, scheme: http, check: /, public: true}
 images:
   greeter:
     description: What greeters share.
@@ -46,14 +48,12 @@ images:
     templates:
       /etc/greeter/index.html: {source: index.html.j2, mode: "0444"}
     command: [python3, -m, http.server, --bind, "{{ HOST_IP }}", --directory, /etc/greeter, "8099"]
-    health: {http: "http://{{ HOST_IP | hostport(8099) }}/"}
+    health: {endpoint: greeting}
 containers:
   greeter-web:
     image: greeter-web
     directory: greeter
-    node: controller
-    ports:
-      - {name: web, port: 8099}
+    group: greeter
 """
 SITE = """\
 site: greeter
@@ -63,7 +63,7 @@ networks:
   management: {management}
   tunnel: {tunnel}
 nodes:
-  one: {{roles: [controller]}}
+  one: {{roles: [greeter]}}
 """
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.effects.process import docker
+from stackyard.effects.engine import Engine
 from tool import PROGRAM, Outcome, Tool, run
+
+DOCKER = Engine().client
 
 pytestmark = pytest.mark.engine
 
@@ -48,7 +50,7 @@ class Yard:
 
 
 def engine(*arguments: str, check: bool = True) -> str:
-    return run(docker(), *arguments, check=check).stdout
+    return run(DOCKER, *arguments, check=check).stdout
 
 
 def inside(image: str, command: str, *options: str) -> str:

@@ -7,7 +7,9 @@ import pytest
 
 from resolved_sites import rendered, resolved
 from stackyard.deploy.state import SiteState
-from stackyard.effects.process import docker
+from stackyard.effects.engine import Engine
+
+DOCKER = Engine().client
 
 pytestmark = pytest.mark.engine
 
@@ -22,6 +24,6 @@ def test_compose_accepts_every_directory_of_the_demo(tmp_path: Path) -> None:
     assert len(directories) > 5
     for folder in sorted(directories):
         told = subprocess.run(
-            [docker(), "compose", "config", "--quiet"], cwd=folder, capture_output=True, text=True, check=False
+            [DOCKER, "compose", "config", "--quiet"], cwd=folder, capture_output=True, text=True, check=False
         )
         assert (told.returncode, told.stderr) == (0, ""), folder

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stackyard.effects import host
+from stackyard.effects.host import Host
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.resolve import cgroup_paths
 from tool import PROGRAM
@@ -215,7 +215,7 @@ def test_a_container_that_crashes_is_told_early_with_its_last_words(running: Toy
 
 
 def test_what_is_not_ready_in_time_is_told_with_what_was_seen(running: Toy) -> None:
-    running.change(settings={"ECHO_PORT": "7001"})
+    running.change(settings={"ECHO_SERVER": "172.31.96.99"})  # where nobody is
     engine("rm", "-f", LATE)
     up = running("up", "--deadline", "3", check=False)
     assert up.code == 1, str(up)
@@ -311,7 +311,7 @@ def test_down_keeps_the_data_and_takes_nothing_else(running: Toy) -> None:
         assert engine("network", "ls", "-q", "--filter", "name=toytest").split() != []
         running("up")
         assert runs() == count + 1
-        cgroups = [Path(path) for path in cgroup_paths(HostFacts(host.cgroups()), TWO)]
+        cgroups = [Path(path) for path in cgroup_paths(HostFacts(Host.local().cgroups()), TWO)]
         assert cgroups
         assert [path for path in cgroups if not path.is_dir()] == []
         running("down", "--volumes")

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.effects.process import docker
+from stackyard.effects.engine import Engine
 from tool import Tool, run
 from waiting import NotYet, wait_for
+
+DOCKER = Engine().client
 
 pytestmark = pytest.mark.engine
 
@@ -64,11 +66,11 @@ def test_images_are_pushed_to_the_registry_of_their_names(registry: str, tmp_pat
         told = Tool()(*build, "--push", timeout=300, **env).stderr
         assert all(f"pushed {name}" in told for name in names)
         assert ask(f"http://{registry}/v2/_catalog")["repositories"] == ["yard/app", "yard/bare"]
-        run(docker(), "image", "rm", "--force", *names)
-        run(docker(), "pull", names[0])
+        run(DOCKER, "image", "rm", "--force", *names)
+        run(DOCKER, "pull", names[0])
         assert Tool()(*build[:3], "-c", "bare", *build[-2:], "--plan", **env).stdout.startswith("nothing to do")
     finally:
-        run(docker(), "image", "rm", "--force", *names, check=False)
+        run(DOCKER, "image", "rm", "--force", *names, check=False)
 
 
 def test_a_registry_that_does_not_answer_is_told(tmp_path: Path) -> None:
@@ -80,4 +82,4 @@ def test_a_registry_that_does_not_answer_is_told(tmp_path: Path) -> None:
         assert failed.code == 1
         assert "docker image push localhost:1/yard/bare:1 failed" in failed.stderr
     finally:
-        run(docker(), "image", "rm", "--force", "localhost:1/yard/bare:1", check=False)
+        run(DOCKER, "image", "rm", "--force", "localhost:1/yard/bare:1", check=False)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,14 @@ from stackyard.catalogue.yamlsource import Map
 from stackyard.errors import InputError
 from stackyard.model.release import Base, Structure
 from stackyard.model.sdn import Sdn
-from stackyard.model.service import Image, Runtime, Service
+from stackyard.model.service import Container, Endpoint, Image, Runtime, Service
 
 LOCKS = ("entrypoint", "common")
 """Locks that every release has, because images share them as layers."""
 
 _TABLES = ("contract", "templates", "files", "retired")
-CONCATENATED = ("uses", "prepare", "afterwards", "needs")
+CONCATENATED = ("uses", "prepare", "afterwards", "wait_for")
 _LAST = ("command", "health", "bootstrap", "overrides")
-_CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "sets", "secret"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class Catalogue:
     """Everything that is known before the site is.
 
     ``images`` are those of the structure, in its order, without those of another SDN, and then what the site's own
-    folder adds. ``services`` have fragments and all layers merged in; a service with no image is left out. ``written``
-    are the same as data, each value with its place. ``layers`` are folders, the lowest first: the release's, the
-    SDN's, and the site's own if it has one. ``folders`` of a service hold its files; those of the last win. ``known``
-    are the variables of all services of all SDNs; ``added`` those of them that only the site's own folder has: images
-    that it does not change need not know them.
+    folder adds. ``services`` have fragments and all layers merged in; a service with no image is left out, and stands
+    in ``defined`` alone, for what others wait for. ``written`` are services as data, each value with its place.
+    ``layers`` are folders, the lowest first: the release's, the SDN's, and the site's own if it has one. ``folders`` of
+    a service hold its files; those of the last win. ``known`` are the variables of all services of all SDNs, ``added``
+    those of them that only the site's own folder has: images that it does not change need not know them. ``roles`` are
+    the usual sets of groups that a node may name.
     """
 
     root: Path
@@ -43,12 +44,15 @@ class Catalogue:
     structure: Structure
     base: Base
     services: dict[str, Service]
+    defined: dict[str, Service]
     written: dict[str, Map]
     layers: tuple[Path, ...]
     folders: dict[str, tuple[Path, ...]]
     images: dict[str, tuple[Service, Image]]
     known: tuple[str, ...]
     added: frozenset[str]
+    roles: dict[str, tuple[str, ...]]
+    _effective: dict[str, Runtime] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def fragment_templates(self) -> Path:
@@ -124,29 +128,31 @@ class Catalogue:
         A base gives its subs a file system, not its contract: what bootstraps a database needs
         credentials that a compute node never sees.
         """
-        return merged(list(self.image(image)))
+        if image not in self._effective:
+            self._effective[image] = merged(list(self.find(image)))
+        return self._effective[image]
 
-    def container_json(self, image: str, identity: str) -> dict[str, Any]:
-        """Content of the image's ``container.json``."""
-        service, own = self.image(image)
-        runtime = self.effective(image)
-        data = runtime.model_dump(mode="json", exclude={"uses", "files", "contract"})
-        return {
-            "version": 1,
-            "image": image,
-            "service": service.service,
-            "release": self.release,
-            "title": own.description,
-            "contract": {
-                name: variable.model_dump(mode="json", include=_CONTRACT_KEYS)
-                for name, variable in runtime.contract.items()
-            },
-            "known": [name for name in self.known if name not in self.added],
-            "identity": identity,
-            **data,
-            "needs": [need.model_dump(mode="json", exclude_none=True) for need in runtime.needs],
-            "health": runtime.health.model_dump(mode="json", exclude_none=True) if runtime.health else None,
-        }
+    def find(self, image: str) -> tuple[Service, Image]:
+        """An image of the structure, or of any service. Raises InputError when there is none."""
+        for service in self.defined.values():
+            if image in service.images:
+                return service, service.images[image]
+        return self.image(image)
+
+    @cached_property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Endpoints of all services, by name."""
+        return {name: each for service in self.defined.values() for name, each in service.endpoints.items()}
+
+    @cached_property
+    def containers(self) -> dict[str, Container]:
+        """Containers of all services, by name."""
+        return {name: each for service in self.defined.values() for name, each in service.containers.items()}
+
+    def file(self, service: str, name: str) -> Path | None:
+        """A file of a service's folders, the last of that name; None when there is none."""
+        found = [folder / name for folder in self.folders[service] if (folder / name).is_file()]
+        return found[-1] if found else None
 
 
 def merged(levels: Sequence[Runtime]) -> Runtime:

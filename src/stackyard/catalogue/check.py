@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from stackyard.catalogue.catalogue import CONCATENATED, LOCKS, Catalogue
-from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
-from stackyard.catalogue.yamlsource import Map, locate
+from stackyard.catalogue.container import endpoints, held, marked
+from stackyard.catalogue.problems import Loc, Problems, locate, near, shown, suggest
+from stackyard.catalogue.yamlsource import Map
 from stackyard.entrypoint.expressions import is_expression
 from stackyard.entrypoint.values import parse
 from stackyard.model.release import Structure
-from stackyard.model.service import Container, Image, Probe, Runtime, Service, Variable
+from stackyard.model.service import Container, Image, Runtime, Service, Variable
 
 STANDARD = ("OS_", "PYTHON", "LC_")
 """Beginnings of variables that any container may be given."""
+
+GIVEN = ("hosts", "port", "url", "public")
+"""Parts of an endpoint that a site gives a value to."""
 
 
 class _Place:
@@ -146,8 +150,12 @@ def service(catalogue: Catalogue, data: Map, made: Service, problems: Problems, 
         _runtime(catalogue, here, made, image, ("images", name))
         if name in catalogue.images:
             _expressions(here, made, name, catalogue.effective(name))
-    if strict:
-        _makers(here, made, {name for each in catalogue.services.values() for name in each.containers})
+    _endpoints(here, made)
+    for loc, level in (((), made), *((("images", name), each) for name, each in made.images.items())):
+        _names(catalogue, here, level, loc)
+    for name in made.images:
+        if name in catalogue.images:
+            _knows(catalogue, here, name)
     for name, container in made.containers.items():
         _container(catalogue, here, container, ("containers", name), strict=strict)
 
@@ -164,25 +172,62 @@ def _runtime(catalogue: Catalogue, here: _Place, made: Service, level: Runtime, 
     for name, variable in level.contract.items():
         for message, remedy in _variable(variable):
             here.add((*loc, "contract", name), message, remedy)
-    for where, probe in _probes(level):
-        for message, remedy in _probe(probe):
-            here.add((*loc, *where), message, remedy)
 
 
-def _makers(here: _Place, made: Service, containers: set[str]) -> None:
-    """Needs name containers that there are."""
-    levels: list[tuple[Loc, Runtime]] = [((), made), *((("images", name), each) for name, each in made.images.items())]
-    for loc, level in levels:
-        for index, need in enumerate(level.needs):
-            if need.container and need.container not in containers:
-                remedy = suggest(need.container, containers, "containers")
-                here.add((*loc, "needs", index, "container"), f"there is no container `{need.container}`", remedy)
+def _endpoints(here: _Place, made: Service) -> None:
+    """Endpoints are served by containers of the service."""
+    for name, endpoint in made.endpoints.items():
+        if endpoint.container not in made.containers:
+            remedy = suggest(endpoint.container, made.containers, "containers")
+            message = f"there is no container `{endpoint.container}` in this service"
+            here.add(("endpoints", name, "container"), message, remedy)
+
+
+def _names(catalogue: Catalogue, here: _Place, level: Runtime, loc: Loc) -> None:
+    """What is waited for, asked and held by name is there."""
+    for name, variable in level.contract.items():
+        _known(here, (*loc, "contract", name, "endpoint"), "endpoint", held(variable)[0], catalogue.endpoints)
+    for index, step in enumerate(level.bootstrap):
+        _known(here, (*loc, "bootstrap", index, "marker"), "endpoint", step.marker, catalogue.endpoints)
+    jobs = [name for name, each in catalogue.containers.items() if each.once]
+    for index, wait in enumerate(level.wait_for):
+        at: Loc = (*loc, "wait_for", index)
+        given = [kind for kind in ("endpoint", "job", "container") if getattr(wait, kind) is not None]
+        if len(given) != 1:
+            here.add(at, f"waits for {' and '.join(given) or 'nothing'}", "give one of endpoint, job, container")
+        _known(here, (*at, "endpoint"), "endpoint", wait.endpoint, catalogue.endpoints)
+        _known(here, (*at, "job"), "job", wait.job, jobs)
+        _known(here, (*at, "container"), "container", wait.container, catalogue.containers)
+
+
+def _known(here: _Place, loc: Loc, what: str, name: str | None, names: Collection[str]) -> None:
+    """A name that something refers to is one that there is."""
+    if name and name not in names:
+        here.add(loc, f"there is no {what} `{name}`", suggest(name, names, f"{what}s"))
+
+
+def _knows(catalogue: Catalogue, here: _Place, name: str) -> None:
+    """An image has variables of the endpoints that it waits for and asks, and can tell whether a job is done."""
+    known = endpoints(catalogue, name)
+    reachable = {each for each, entry in known.items() if {"hosts", "url"} & entry["variables"].keys()}
+    runtime = catalogue.effective(name)
+    probes = [wait.ready or wait for wait in runtime.wait_for] + ([runtime.health] if runtime.health else [])
+    asked = [getattr(probe, "endpoint", None) or getattr(probe, "connected", None) for probe in probes]
+    asked += [step.marker for step in runtime.bootstrap]
+    for endpoint in sorted({each for each in asked if each in catalogue.endpoints} - reachable):
+        message = f"{name} asks the endpoint {endpoint} and has no variable with its hosts"
+        here.add(("images", name), message, f"add one with `endpoint: {endpoint}.hosts` to its contract, or `uses:` it")
+    for wait in runtime.wait_for:
+        job = catalogue.containers.get(wait.job or "")
+        if job and not wait.ready and not marked(catalogue, job.image):
+            message = f"{name} waits for {wait.job}, and no database remembers what that does"
+            here.add(("images", name), message, "say with `ready:` how to ask, or give its steps a `marker:`")
 
 
 def _expressions(here: _Place, made: Service, name: str, effective: Runtime) -> None:
     """What an image evaluates refers to variables of its contract."""
     levels: list[tuple[Loc, Runtime]] = [((), made), (("images", name), made.images[name])]
-    for key in ("command", "prepare", "afterwards", "needs", "health", "bootstrap"):
+    for key in ("command", "prepare", "afterwards", "wait_for", "health", "bootstrap"):
         given = [at for at, level in levels if key in level.model_fields_set]
         for at in given if key in CONCATENATED else given[-1:]:
             for loc, word in _unknown((*at, key), here.at((*at, key)), effective):
@@ -221,10 +266,10 @@ def _variable(variable: Variable) -> Iterator[tuple[str, str]]:
         yield "`type: enum` and `values:` go together", "give both or neither"
     if variable.required and variable.default is not None and "{{" not in str(variable.default):
         yield "is required and has a default", "leave one of them out"
-    if variable.secret and variable.type != "secret":
-        yield "is filled from a secret and is none", "write `type: secret`"
-    if variable.site is not None and variable.secret:
-        yield "has both `site:` and `secret:`", "leave one of them out"
+    if variable.secret and variable.type not in {"secret", "text"}:
+        yield "is filled from a secret and is none", "write `type: secret`, or `type: text` for several lines"
+    if variable.site is not None and (variable.secret or held(variable)[1] in GIVEN):
+        yield f"has both `site:` and `{'secret' if variable.secret else 'endpoint'}:`", "leave one of them out"
     for key, value in (("default", variable.default), ("example", variable.example)):
         text = str(value).lower() if isinstance(value, bool) else str(value or "")
         if text and not is_expression(text) and (variable.values or variable.type != "enum"):
@@ -237,23 +282,6 @@ def _fits(key: str, text: str, variable: Variable) -> Iterator[tuple[str, str]]:
         parse(variable.type, text, variable.values)
     except ValueError as error:
         yield f"its {key} is refused by its type: {error}", f"change the {key} or the type"
-
-
-def _probes(level: Runtime) -> Iterator[tuple[Loc, Probe]]:
-    for index, need in enumerate(level.needs):
-        yield ("needs", index), need
-    if level.health:
-        yield ("health",), level.health
-
-
-def _probe(probe: Probe) -> Iterator[tuple[str, str]]:
-    """What is wrong with a probe."""
-    kinds = ("tcp", "http", "exec", "file", "connected", "bootstrapped")
-    given = [kind for kind in kinds if getattr(probe, kind) is not None]
-    if len(given) != 1:
-        yield f"asks {' and '.join(given) or 'nothing'}", f"give one of {', '.join(kinds)}"
-    if (probe.bootstrapped is None) != (probe.step is None):
-        yield "`bootstrapped:` and `step:` go together", "give both or neither"
 
 
 def _container(catalogue: Catalogue, here: _Place, made: Container, loc: Loc, *, strict: bool) -> None:

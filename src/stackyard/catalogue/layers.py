@@ -12,7 +12,7 @@ from stackyard.catalogue.merge import overlay
 from stackyard.catalogue.problems import Mark, Problems, near, shown, suggest
 from stackyard.catalogue.yamlsource import Map
 from stackyard.model.base import Model
-from stackyard.model.service import Container, Image, Variable
+from stackyard.model.service import Container, Endpoint, Image, Variable
 
 LAYER = "layer.yaml"
 SERVICE = "service.yaml"
@@ -96,6 +96,7 @@ class Stack:
 _PARTS: dict[str, tuple[str, type[Model]]] = {
     "images": ("image", Image),
     "containers": ("container", Container),
+    "endpoints": ("endpoint", Endpoint),
     "contract": ("variable", Variable),
 }
 

@@ -10,13 +10,13 @@ from stackyard.catalogue import check
 from stackyard.catalogue.catalogue import LOCKS, Catalogue
 from stackyard.catalogue.layers import LAYER, Layer, Stack, check_files
 from stackyard.catalogue.merge import names_in, with_fragments
-from stackyard.catalogue.problems import Mark, Problems, near, suggest
+from stackyard.catalogue.problems import Mark, Problems, locate, near, suggest
 from stackyard.catalogue.validate import parse
-from stackyard.catalogue.yamlsource import Map, locate, read
+from stackyard.catalogue.yamlsource import Map, read
 from stackyard.errors import InputError
 from stackyard.model import layer as model
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Structure
+from stackyard.model.release import Base, Roles, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
 
@@ -100,6 +100,7 @@ def _whole(
     release, area, own = folders
     base = _file(Base, release / "base.yaml", problems)
     back_end = _file(Sdn, area / "sdn.yaml", problems)
+    roles = _file(Roles, root / "roles.yaml", problems) if (root / "roles.yaml").exists() else None
     layers = (_layer(release, problems), Layer.of(area, back_end[1] if back_end else None))
     stack = Stack.of(root, (*layers, _own_layer(own, problems)) if own else layers, problems)
     written = _written(root, stack, problems)
@@ -122,12 +123,14 @@ def _whole(
         structure=structure,
         base=base[0],
         services=services,
+        defined={name: each for name, each in services.items() if each.sdn in (None, back_end[0].sdn)},
         written=written,
         layers=tuple(layer.folder for layer in stack.layers),
         folders={name: stack.folders(name) for name in services},
         images={},
         known=tuple(sorted(names | others)),
         added=frozenset(names - others),
+        roles=roles[0].roles if roles else {},
     )
 
 
@@ -204,5 +207,4 @@ def _select(whole: Catalogue, everything: dict[str, tuple[Service, Image]], *, o
         images=images,
         services={name: whole.services[name] for name in whole.services if name in selected},
         written={name: whole.written[name] for name in whole.written if name in selected},
-        folders={name: whole.folders[name] for name in whole.folders if name in selected},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from stackyard.entrypoint.suggest import closest
 from stackyard.errors import InputError
@@ -26,25 +26,30 @@ class Mark(NamedTuple):
 class Problem:
     """One thing to put right, with its remedy."""
 
-    mark: Mark
+    mark: Mark | None
     path: str
     message: str
     remedy: str
 
     def __str__(self) -> str:
         """``file:line: path: message``; without what is not known."""
-        line = f":{self.mark.line}" if self.mark.line else ""
-        path = f" {self.path}:" if self.path else ""
-        return f"{shown(self.mark.file)}{line}:{path} {self.message}"
+        line = f":{self.mark.line}" if self.mark and self.mark.line else ""
+        place = [f"{shown(self.mark.file)}{line}:"] if self.mark else []
+        return " ".join([*place, *([f"{self.path}:"] if self.path else []), self.message])
 
 
 @dataclass
 class Problems:
-    """A list of problems that ends in one InputError."""
+    """A list of problems that ends in one InputError. ``source`` is the data of the file that they are about."""
 
     found: list[Problem] = field(default_factory=list)
+    source: Any = None
 
-    def add(self, mark: Mark, loc: Loc, message: str, remedy: str) -> None:
+    def at(self, loc: Loc, message: str, remedy: str) -> None:
+        """Note a problem at ``loc`` of the source; without a path it is about no line of it."""
+        self.add(locate(self.source, loc)[0] if self.source is not None and loc else None, loc, message, remedy)
+
+    def add(self, mark: Mark | None, loc: Loc, message: str, remedy: str) -> None:
         """Note a problem at ``mark``; the same one is noted once."""
         problem = Problem(mark, dotted(loc), message, remedy)
         if problem not in self.found:
@@ -55,9 +60,21 @@ class Problems:
         if len(self.found) == 1:
             raise InputError(str(self.found[0]), self.found[0].remedy)
         if self.found:
-            ordered = sorted(self.found, key=lambda problem: problem.mark[:2])
+            ordered = sorted(self.found, key=lambda problem: problem.mark[:2] if problem.mark else (Path(), 0))
             lines = (f"  {problem} ({problem.remedy})" for problem in ordered)
             raise InputError("\n".join([f"{len(self.found)} problems", *lines]))
+
+
+def locate(data: Any, loc: Loc) -> tuple[Mark, Loc]:
+    """Mark of the deepest value on the way to ``loc`` that exists, and its path; ``data`` is a Map or a List."""
+    mark: Mark = data.mark
+    for depth, part in enumerate(loc):
+        marks: Any = getattr(data, "marks", ())
+        inside = part in marks if isinstance(marks, dict) else isinstance(part, int) and part < len(marks)
+        if not inside:
+            return mark, loc[:depth]
+        mark, data = marks[part], data[part]
+    return mark, loc
 
 
 def dotted(loc: Loc) -> str:

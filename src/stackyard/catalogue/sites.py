@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from stackyard.catalogue.load import load, releases, sdns
 from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
 from stackyard.catalogue.root import catalogue_root
 from stackyard.catalogue.validate import parse
-from stackyard.catalogue.yamlsource import Map, locate, read
+from stackyard.catalogue.yamlsource import read
+from stackyard.entrypoint.contract import is_secret_key
 from stackyard.entrypoint.values import parse as parse_value
 from stackyard.errors import InputError
 from stackyard.model.sdn import Sdn
-from stackyard.model.site import Address, Network, Site
+from stackyard.model.site import Address, ContainerOverrides, Network, Overrides, Site
 
+_OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _RESERVED = 3
 """Addresses of a network that no node can have: its first, its last, and the engine's own."""
@@ -25,7 +27,7 @@ _RESERVED = 3
 
 def load_site(path: Path, root: Path | None = None) -> Site:
     """A site file. Raises InputError with all problems."""
-    return _read(path, root or catalogue_root())[0]
+    return _read(path, root or catalogue_root())
 
 
 def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, Catalogue]:
@@ -35,10 +37,10 @@ def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, 
     """
     root = root or catalogue_root()
     path = site_path(reference, root)
-    site, data = _read(path, root)
+    site = _read(path, root)
     catalogue = load(root, site.release, site.sdn, own=_own(path, site))
-    problems = Problems()
-    _against(catalogue, site, data, problems)
+    problems = Problems(source=site.source)
+    _against(catalogue, site, problems)
     problems.check()
     return site, catalogue
 
@@ -55,25 +57,20 @@ def site_path(reference: str, root: Path | None = None) -> Path:
     return named
 
 
-def _read(path: Path, root: Path) -> tuple[Site, Map]:
-    """A site and its data, checked in itself."""
+def _read(path: Path, root: Path) -> Site:
+    """A site, checked in itself, that knows where it was read."""
     problems = Problems()
-    data = read(path, problems)
+    problems.source = data = read(path, problems)
     site = parse(Site, data, problems) if data is not None else None
-    if data is not None and site:
+    if site:
         own = _own(path, site)
         if own and not own.is_dir():
-            problems.add(
-                data.marks["catalogue"],
-                ("catalogue",),
-                f"there is no folder {shown(own)}",
-                "make it, or correct the name",
-            )
+            problems.at(("catalogue",), f"there is no folder {shown(own)}", "make it, or correct the name")
         for loc, message, remedy in (*_choices(site, root), *_networks(site), *_nodes(site)):
-            problems.add(locate(data, loc)[0], loc, message, remedy)
+            problems.at(loc, message, remedy)
     problems.check()
-    assert data is not None and site  # noqa: S101, PT018 - else problems.check() has raised
-    return site, data
+    assert site  # noqa: S101 - else problems.check() has raised
+    return site.read_from(data)
 
 
 def _own(path: Path, site: Site) -> Path | None:
@@ -114,14 +111,14 @@ def _networks(site: Site) -> Found:
 
 
 def _nodes(site: Site) -> Found:
-    """Nodes have names and addresses of their own, and one of them is the controller."""
+    """Nodes have names and addresses of their own."""
     seen: dict[Address, str] = {}
     for name, node in site.nodes.items():
         loc: Loc = ("nodes", name)
         if not _NODE.fullmatch(name):
             yield loc, "not a name for a node", "start with a letter; lower-case letters, digits and dashes"
         if not node.roles:
-            yield (*loc, "roles"), "a node without a role", "write [controller], [compute] or both"
+            yield (*loc, "roles"), "a node without a role", "name roles, groups or services of the catalogue"
         for key, network in (("management", site.networks.management), ("tunnel", site.networks.tunnel)):
             address: Address | None = getattr(node, key)
             if address is None:
@@ -130,8 +127,6 @@ def _nodes(site: Site) -> Found:
             if address in seen:
                 yield (*loc, key), f"{address} is the address of {seen[address]} already", "give each its own"
             seen.setdefault(address, f"nodes.{name}.{key}")
-    if not any("controller" in node.roles for node in site.nodes.values()):
-        yield ("nodes",), "no node has the role controller", "write `roles: [controller]` at one of them"
 
 
 def _address(loc: Loc, address: Address, network: Network) -> Found:
@@ -144,31 +139,99 @@ def _address(loc: Loc, address: Address, network: Network) -> Found:
         yield loc, message, f"choose one from {ip_address(int(first))} to {ip_address(int(last))}"
 
 
-def _against(catalogue: Catalogue, site: Site, data: Map, problems: Problems) -> None:
-    """The site names containers and variables that the catalogue has."""
-    containers = {name: each for service in catalogue.services.values() for name, each in service.containers.items()}
+def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:
+    """The site names services, containers and variables that the catalogue has."""
+    containers = catalogue.containers
     optional = [name for name, each in containers.items() if each.optional]
-    for name in site.containers:
-        loc: Loc = ("containers", name)
-        mark = locate(data, loc)[0]
+    for name, said in site.containers.items():
+        switched = not isinstance(said, ContainerOverrides) or said.enabled is not None
         if name not in containers:
-            problems.add(mark, loc, f"there is no container `{name}`", suggest(name, optional, "optional ones"))
-        elif name not in optional:
-            problems.add(mark, loc, f"{name} is not optional", suggest(name, optional, "optional ones"))
-    for name in site.settings:
+            problems.at(("containers", name), f"there is no container `{name}`", suggest(name, containers, "there are"))
+        elif switched and name not in optional:
+            message, remedy = f"{name} is not optional", suggest(name, optional, "optional ones")
+            problems.at(("containers", name), message, remedy)
+    _settings(catalogue, site, problems)
+    _roles(catalogue, site, problems)
+    for loc, level, images in _levels(catalogue, site):
+        if loc[-2] == "services" and loc[-1] not in catalogue.services:
+            message = f"there is no service `{loc[-1]}`"
+            problems.at(loc, message, suggest(str(loc[-1]), catalogue.services, "there are"))
+        else:
+            _overrides(catalogue, loc, level, [image for image in images if image in catalogue.images], problems)
+
+
+def _roles(catalogue: Catalogue, site: Site, problems: Problems) -> None:
+    """Nodes name roles, groups and services that there are."""
+    known = {*catalogue.roles, *catalogue.defined, *(each.group for each in catalogue.containers.values())}
+    for name, node in site.nodes.items():
+        for index, role in enumerate(node.roles):
+            if role not in known:
+                message = f"there is no role, group or service `{role}`"
+                problems.at(("nodes", name, "roles", index), message, suggest(role, sorted(known), "there are"))
+
+
+def _levels(catalogue: Catalogue, site: Site) -> Iterator[tuple[Loc, Overrides, list[str]]]:
+    """Where the site says something beyond the catalogue, and the images that it is about."""
+    for name, each in site.services.items():
+        yield ("services", name), each, _images_of(catalogue, name)
+    for name, node in site.nodes.items():
+        yield ("nodes", name), node, list(catalogue.images)
+        for key, part in node.services.items():
+            yield ("nodes", name, "services", key), part, _images_of(catalogue, key)
+    for name in site.containers:
+        own = site.container(name)
+        if own and name in catalogue.containers:
+            yield ("containers", name), own, [catalogue.containers[name].image]
+
+
+def _images_of(catalogue: Catalogue, service: str) -> list[str]:
+    return list(catalogue.services[service].images) if service in catalogue.services else []
+
+
+def _settings(catalogue: Catalogue, site: Site, problems: Problems) -> None:
+    """Variables for every container that knows them."""
+    for name, text in site.settings.items():
         loc = ("settings", name)
-        if name not in catalogue.known:
+        if name.startswith("OS_") and "__" in name:
+            remedy = "write it below the service: `services: {NAME: {options: {GROUP: {option: value}}}}`"
+            problems.at(loc, f"{name} is an option of one service, not a variable of all", remedy)
+        elif name not in catalogue.known:
             remedy = near(name, catalogue.known) or "`stackyard explain IMAGE` lists the variables of an image"
-            problems.add(locate(data, loc)[0], loc, f"no container knows the variable {name}", remedy)
-            continue
-        message = _refused(catalogue, name, site.settings[name])
-        if message:
-            problems.add(locate(data, loc)[0], loc, message, "correct the value")
+            problems.at(loc, f"no container knows the variable {name}", remedy)
+        elif message := _refused(catalogue, catalogue.images, name, text):
+            problems.at(loc, message, "correct the value")
 
 
-def _refused(catalogue: Catalogue, name: str, text: str) -> str:
-    """Why an image does not take a value of a variable, or nothing."""
-    for image in catalogue.images:
+def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterable[str], problems: Problems) -> None:
+    """Variables and options of some images."""
+    contracts = {name for image in images for name in catalogue.effective(image).contract}
+    for name, text in level.environment.items():
+        at = (*loc, "environment", name)
+        if name not in contracts:
+            remedy = near(name, contracts) or "`stackyard explain IMAGE` lists the variables of an image"
+            problems.at(at, f"nothing of {loc[-1]} knows the variable {name}", remedy)
+        elif message := _refused(catalogue, images, name, text):
+            problems.at(at, message, "correct the value")
+    takes = any(catalogue.effective(image).overrides not in {None, "none"} for image in images)
+    if level.options and (loc[0] == "nodes" and len(loc) == len(("nodes", "name"))):
+        remedy = "write them below `services: {NAME: {options: …}}` of the node"
+        problems.at((*loc, "options"), "options belong to a service", remedy)
+    elif level.options and not takes:
+        remedy = f"it takes variables: {', '.join(sorted(contracts))}"
+        problems.at((*loc, "options"), f"{loc[-1]} takes no options", remedy)
+    for group, options in level.options.items():
+        for option in options:
+            at = (*loc, "options", group, option)
+            if is_secret_key(option):
+                remedy = "leave it out: the tool makes secrets of services and gives them as files"
+                problems.at(at, "a secret, which everybody could read in the container's environment", remedy)
+            elif not _OPTION.fullmatch(option) or not _OPTION.fullmatch(group):
+                problems.at(at, f"`[{group}] {option}` is no name of an option", "letters, digits, '_' and '-'")
+
+
+def _refused(catalogue: Catalogue, images: Iterable[str], name: str, text: str) -> str:
+    """Why one of the images does not take a value of a variable, or nothing."""
+    for image in images:
         variable = catalogue.effective(image).contract.get(name)
         try:
             parse_value(variable.type if variable else "str", text, variable.values if variable else ())

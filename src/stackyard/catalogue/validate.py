@@ -9,8 +9,8 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from stackyard.catalogue.problems import Loc, Problems, suggest
-from stackyard.catalogue.yamlsource import Map, locate
+from stackyard.catalogue.problems import Loc, Problems, locate, suggest
+from stackyard.catalogue.yamlsource import Map
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -47,8 +47,16 @@ def _words(model: type[BaseModel], path: Loc, item: Mapping[str, Any], text: str
         return f"must be text, and `{written}` is {_named(value)}", f"put it in quotes: {json.dumps(str(written))}"
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}, not {_named(value)}", _REMEDIES[kind] + _described(model, path)
-    said = item["msg"].replace("Input should be", "it must be").replace("String should match pattern", "it must match")
-    return f"`{written}` does not fit: {said}", "correct the value" + _described(model, path)
+    return _said(item["msg"], written, _described(model, path))
+
+
+def _said(text: str, written: Any, described: str) -> tuple[str, str]:
+    """Message and remedy of an error that has no words of ours; one of our own has both, with a semicolon between."""
+    said, _, advice = text.partition("; ")
+    said = said.replace("Input should be", "it must be").replace("String should match pattern", "it must match")
+    if advice:
+        return said, advice
+    return f"`{written}` does not fit: {said}", "correct the value" + described
 
 
 def _network(kind: str, written: Any) -> str:

@@ -70,19 +70,6 @@ def read(file: Path, problems: Problems) -> Map | None:
     return data
 
 
-def locate(data: Any, loc: Loc) -> tuple[Mark, Loc]:
-    """Mark of the deepest value on the way to ``loc`` that exists, and its path."""
-    mark: Mark = data.mark
-    for depth, part in enumerate(loc):
-        inside = (isinstance(data, Map) and part in data.marks) or (
-            isinstance(data, List) and isinstance(part, int) and part < len(data)
-        )
-        if not inside:
-            return mark, loc[:depth]
-        mark, data = data.marks[part], data[part]
-    return mark, loc
-
-
 def _text(file: Path, problems: Problems) -> str | None:
     """Content of a file, or None with a problem."""
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from stackyard import __version__
+from stackyard.effects.host import Host
 from stackyard.entrypoint.suggest import closest
 from stackyard.errors import StackyardError
 
@@ -91,11 +92,11 @@ def stackyard() -> None:
     """  # noqa: D301 - click wants the character
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: every error that is meant for people ends here."""
+def main(arguments: Sequence[str] | None = None, host: Host | None = None) -> None:
+    """Run a command on a host, the local one, and exit: every error that is meant for people ends here."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = stackyard.main(words, prog_name="stackyard", standalone_mode=False)
+        code = stackyard.main(words, prog_name="stackyard", standalone_mode=False, obj=host or Host.local())
     except StackyardError as error:
         _tell(error.message, error.hint)
         code = error.exit_code

@@ -10,7 +10,7 @@ import click
 
 from stackyard.catalogue import Catalogue, load, open_site
 from stackyard.cli import _options
-from stackyard.effects.state import state_directory
+from stackyard.effects.host import Host
 from stackyard.images.order import Order, execute, order, push
 from stackyard.images.report import Built, decided, listed
 from stackyard.ui import reporter
@@ -28,7 +28,9 @@ from stackyard.verify import guest
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and reuse no layer.")
 @_options.site
 @_options.output
+@click.pass_obj
 def command(  # noqa: PLR0917 - click passes what it declares
+    host: Host,
     file: Path | None,
     base: bool,
     sub: bool,
@@ -50,16 +52,16 @@ def command(  # noqa: PLR0917 - click passes what it declares
         catalogue = load(catalogue.root, opened.release, opened.sdn, structure=file, own=catalogue.own)
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
-    ordered = order(catalogue, images, registry=prefix, rebuild=no_cache)
+    ordered = order(host.engine, catalogue, images, registry=prefix, rebuild=no_cache)
     if plan_only:
         click.echo(_json(ordered, []) if output == "json" else decided(ordered.decisions))
         return
     with reporter("build", output=output) as report:
-        built = execute(ordered, report, no_cache=no_cache)
+        built = execute(host, ordered, report, no_cache=no_cache)
         if len(images) == len(catalogue.images) and file is None:
-            guest.ensure(state_directory(), catalogue.base.suite, report)
+            guest.ensure(host.state, catalogue.base.suite, report)
         if push_too:
-            push(ordered.decisions, report)
+            push(host.engine, ordered.decisions, report)
     click.echo(_json(ordered, built) if output == "json" else listed(built, len(ordered.decisions)))
 
 

@@ -6,10 +6,11 @@ import json
 
 import click
 
-from stackyard.catalogue import load_site, site_path
 from stackyard.cli import _options
+from stackyard.cli._name import named
 from stackyard.deploy.check import root
 from stackyard.deploy.down import down
+from stackyard.effects.host import Host
 from stackyard.ui import reporter
 
 
@@ -17,12 +18,13 @@ from stackyard.ui import reporter
 @_options.site
 @_options.output
 @click.option("--volumes", is_flag=True, help="Remove data, secrets and state too.")
-def command(site: str, output: str, *, volumes: bool) -> None:
+@click.pass_obj
+def command(host: Host, site: str, output: str, *, volumes: bool) -> None:
     """Stop and remove the site's containers and networks; data and secrets are kept."""
-    root("down")
-    name = load_site(site_path(site)).site
+    root(host, "down")
+    name = named(host, site)
     with reporter(f"down {name}", output=output) as report:
-        changed = down(name, report, volumes=volumes)
+        changed = down(host, name, report, volumes=volumes)
     if output == "json":
         click.echo(json.dumps({"site": name, "changed": changed, "volumes": volumes}))
     elif changed:

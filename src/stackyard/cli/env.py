@@ -8,10 +8,10 @@ from typing import Any
 import click
 import yaml
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
-from stackyard.deploy.state import SiteState
-from stackyard.deploy.up import desired
+from stackyard.deploy.desired import Desired
+from stackyard.effects.host import Host
 from stackyard.errors import InputError
 
 _API = {"OS_IDENTITY_API_VERSION": "3", "OS_AUTH_TYPE": "password"}
@@ -20,12 +20,14 @@ _API = {"OS_IDENTITY_API_VERSION": "3", "OS_AUTH_TYPE": "password"}
 @click.command()
 @_options.site
 @click.option("--clouds-yaml", is_flag=True, help="Print a clouds.yaml instead, the cloud named as the site.")
-def command(site: str, *, clouds_yaml: bool) -> None:
+@click.pass_obj
+def command(host: Host, site: str, *, clouds_yaml: bool) -> None:
     """Print the administrator's credentials, for the shell: eval "$(stackyard env)"."""
-    model, catalogue, where = opened(site)
-    if not SiteState.of(model.site).secrets.exists():
+    model, catalogue = open_site(site)
+    wanted = Desired.of(host, model, catalogue)
+    if not wanted.state.secrets.exists():
         raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
-    found = desired(model, catalogue, where).site.declarations.get("credentials", ())
+    found = wanted.site.declarations.get("credentials", ())
     if not found:
         raise InputError(f"no service of the site {model.site} declares credentials", "")
     click.echo(_clouds(model.site, found[0]) if clouds_yaml else _openrc(found[0]), nl=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from stackyard.catalogue import open_site
+from stackyard.catalogue.container import container_json
 from stackyard.cli import _options
 from stackyard.entrypoint.container import Container
 from stackyard.entrypoint.explain import as_json, as_text
@@ -23,7 +24,7 @@ def command(image: str, variable: str | None, site: str, output: str) -> None:
     The image itself prints the same: docker run --rm IMAGE explain.
     """
     _, catalogue = open_site(site)
-    container = Container(catalogue.container_json(image, ""), "")
+    container = Container(container_json(catalogue, image), "")
     try:
         text = as_json(container, variable) if output == "json" else as_text(container, variable)
     except Failure as failure:

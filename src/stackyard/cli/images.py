@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
+from stackyard.effects.host import Host
 from stackyard.images.order import Order, order
-from stackyard.images.report import MB, table
+from stackyard.images.report import MB
+from stackyard.table import ago, table
 
 GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 
@@ -20,10 +22,12 @@ GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 @click.option("--registry", metavar="PREFIX", help="Prefix of the image names. [default: the site's]")
 @_options.site
 @_options.output
-def command(registry: str | None, site: str, output: str) -> None:
+@click.pass_obj
+def command(host: Host, registry: str | None, site: str, output: str) -> None:
     """List the images of the site: group, node, tag, size, age, and whether each is up to date, or why not."""
     opened, catalogue = open_site(site)
-    ordered = order(catalogue, list(catalogue.images), registry=opened.registry if registry is None else registry)
+    prefix = opened.registry if registry is None else registry
+    ordered = order(host.engine, catalogue, list(catalogue.images), registry=prefix)
     entries = _entries(ordered)
     if output == "json":
         click.echo(json.dumps(entries, indent=2))
@@ -35,7 +39,7 @@ def command(registry: str | None, site: str, output: str) -> None:
             entry["node"],
             entry["tag"],
             f"{entry['size'] / MB:.0f} MB" if entry["size"] else "",
-            _age(entry["created"]),
+            ago(datetime.fromisoformat(entry["created"])) if entry["created"] else "",
             entry["why"] if entry["state"] != "new" else "not built",
         )
         for entry in entries
@@ -63,14 +67,3 @@ def _entries(ordered: Order) -> list[dict[str, Any]]:
             }
         )
     return entries
-
-
-def _age(created: str | None) -> str:
-    """How long ago, in one unit."""
-    if not created:
-        return ""
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(created)).total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from stackyard.catalogue import load_site, site_path
 from stackyard.cli import _options
+from stackyard.cli._name import named
 from stackyard.deploy.logs import show
+from stackyard.effects.host import Host
 
 
 @click.command()
@@ -15,7 +16,7 @@ from stackyard.deploy.logs import show
 @click.option("--node", help="Only of this node.")
 @click.option("-f", "--follow", is_flag=True, help="Go on as they write.")
 @click.option("-n", "--tail", default=100, show_default=True, metavar="LINES", help="Begin with the last lines.")
-def command(container: str | None, site: str, node: str | None, tail: int, *, follow: bool) -> None:
+@click.pass_obj
+def command(host: Host, container: str | None, site: str, node: str | None, tail: int, *, follow: bool) -> None:
     """Print the logs of the site, or of one CONTAINER."""
-    name = load_site(site_path(site)).site
-    show(name, container, node, click.echo, tail=tail, follow=follow)
+    show(host.engine, named(host, site), container, node, click.echo, tail=tail, follow=follow)

@@ -14,7 +14,7 @@ from stackyard.catalogue import Catalogue, open_site
 from stackyard.catalogue.origin import Line, lines, places
 from stackyard.catalogue.problems import Loc, Mark, dotted, shown
 from stackyard.cli import _options
-from stackyard.images.report import table
+from stackyard.table import table
 
 COLUMN = 60
 """Column of the comments, where lines are not longer."""

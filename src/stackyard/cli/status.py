@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
-from stackyard.deploy.status import Row, status
-from stackyard.deploy.up import desired
+from stackyard.cli._name import named
+from stackyard.deploy.desired import Desired
+from stackyard.deploy.status import Row, found, status
+from stackyard.effects.host import Host
+from stackyard.errors import InputError
+from stackyard.table import table
 
-_STYLES = {"yes": "green", "done": "green", "no": "red"}
+_COLOURS = {"yes": "green", "done": "green", "no": "red"}
+_HEADS = ("NODE", "CONTAINER", "STATE", "READY", "SINCE", "IMAGE")
 
 
 @click.command()
 @_options.site
 @_options.output
-def command(site: str, output: str) -> None:
+@click.pass_obj
+def command(host: Host, site: str, output: str) -> None:
     """Show nodes and containers, their state, and whether they are ready."""
-    model, catalogue, where = opened(site)
-    rows = status(desired(model, catalogue, where).site)
+    rows = _rows(host, site)
     if output == "json":
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
-        _show(rows)
+        cells = [{**asdict(row), "ready": click.style(row.ready, _COLOURS.get(row.ready, "yellow"))} for row in rows]
+        heads = [click.style(head, bold=True) for head in _HEADS]
+        color = False if os.environ.get("NO_COLOR") else None
+        click.echo(table(heads, [tuple(each.values()) for each in cells]), color=color)
     if not all(row.ready in {"yes", "done"} for row in rows):
         raise SystemExit(1)
 
 
-def _show(rows: list[Row]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("NODE", "CONTAINER", "STATE", "READY", "SINCE", "IMAGE"):
-        table.add_column(title, no_wrap=True)
-    for row in rows:
-        ready = f"[{_STYLES.get(row.ready, 'yellow')}]{row.ready}[/]"
-        table.add_row(row.node, row.container, row.state, ready, row.since, row.image)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table)
+def _rows(host: Host, site: str) -> list[Row]:
+    """What should be there, and how it is; of a site that cannot be resolved, what the engine has."""
+    try:
+        return status(host.engine, Desired.of(host, *open_site(site)).site)
+    except InputError as error:
+        rows = found(host.engine, named(host, site))
+        if not rows:
+            raise
+        why = ": ".join(line.strip() for line in error.message.splitlines()[:2])
+        click.echo(f"note: what should be there, and whether it is ready, cannot be told: {why}", err=True)
+        return rows

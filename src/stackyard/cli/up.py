@@ -7,10 +7,11 @@ import time
 
 import click
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
 from stackyard.deploy.check import root
-from stackyard.deploy.up import DEADLINE, compared, plan_for, up
+from stackyard.deploy.up import DEADLINE, Up
+from stackyard.effects.host import Host
 from stackyard.plan.text import as_data, as_text
 
 SUMMARY = 10.0
@@ -25,25 +26,26 @@ SUMMARY = 10.0
 @click.option(
     "--deadline", default=DEADLINE, show_default=True, metavar="SECONDS", help="How long to wait for readiness."
 )
-def command(node: str | None, site: str, output: str, deadline: int, *, only_plan: bool) -> None:
+@click.pass_obj
+def command(host: Host, node: str | None, site: str, output: str, deadline: int, *, only_plan: bool) -> None:
     """Bring up the site, or one NODE, and wait until everything is ready.
 
     What is right already is left alone. Interrupted at any point, the same command continues.
     """
     begun = time.monotonic()
     if not only_plan:
-        root("up")
-    model, catalogue, where = opened(site)
+        root(host, "up")
+    model, catalogue = open_site(site)
+    way = Up(host, model, catalogue, node)
     if only_plan:
-        wanted, there = compared(model, catalogue, where)
-        plan = plan_for(wanted, there, node)
+        wanted, _there, plan = way.plan()
         shown = (wanted.site, plan, wanted.secrets.made)
         click.echo(json.dumps(as_data(*shown), indent=2) + "\n" if output == "json" else as_text(*shown), nl=False)
         return
     from stackyard.ui import reporter  # noqa: PLC0415 - rich takes long to import, and a plan needs none of it
 
     with reporter(f"up {model.site}", output=output, every=SUMMARY) as report:
-        changed = up(model, catalogue, report, where, only=node, deadline=deadline)
+        changed = way.run(report, deadline)
     took = time.monotonic() - begun
     if output == "json":
         click.echo(json.dumps({"site": model.site, "changed": changed, "seconds": round(took, 2)}))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.cli._site import opened
-from stackyard.deploy.state import SiteState, state_root
-from stackyard.deploy.up import desired
+from stackyard.deploy.desired import Desired
+from stackyard.effects.host import Host
 from stackyard.effects.openstack import Api
 from stackyard.errors import InputError
 from stackyard.ui import reporter
@@ -34,20 +34,24 @@ def _tag(_context: click.Context, _parameter: click.Parameter, value: str) -> st
 @click.option("--clean", "only_clean", is_flag=True, help="Only delete what an earlier run has left.")
 @click.option("--tag", default=TAG, show_default=True, callback=_tag, help="Part of the names of all that is made.")
 @_options.output
+@click.pass_obj
 @click.pass_context
-def command(context: click.Context, site: str, *, keep: bool, only_clean: bool, tag: str, output: str) -> None:
+def command(
+    context: click.Context, host: Host, site: str, *, keep: bool, only_clean: bool, tag: str, output: str
+) -> None:
     """Prove the running site: boot a VM on each compute node, ping both ways, capture the tunnel network."""
-    model, catalogue, where = opened(site)
-    if not SiteState.of(model.site).secrets.exists():
+    model, catalogue = open_site(site)
+    wanted = Desired.of(host, model, catalogue)
+    if not wanted.state.secrets.exists():
         raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
-    resolved = desired(model, catalogue, where).site
+    resolved = wanted.site
     with reporter(f"verify {model.site}", output=output) as report:
         if only_clean:
             removed = clean(Cloud(Api(credentials(resolved))), tag)
             click.echo("\n".join(f"deleted {thing.kind} {thing.name}" for thing in removed) or "nothing is left")
             return
-        what = target(resolved, guest.ensure(state_root(), catalogue.base.suite, report), tag)
-        outcome = verify(what, Api(what.credentials), report, keep=keep)
+        what = target(resolved, guest.ensure(host.state, catalogue.base.suite, report), tag)
+        outcome = verify(host.engine, what, Api(what.credentials), report, keep=keep)
     click.echo(outcome.as_json() if output == "json" else outcome.as_text())
     _kept(outcome, site)
     if not outcome.passed:

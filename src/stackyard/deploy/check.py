@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from stackyard.catalogue import Catalogue
-from stackyard.deploy import engine
-from stackyard.effects import host
+from stackyard.catalogue.problems import Problems
+from stackyard.deploy.observe import other_networks
+from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan
-from stackyard.plan.problems import Problems, Where
 from stackyard.plan.resolved import PlacedNode, ResolvedSite
 
 SHOWN = 3
 """Images that a message names, of those that are missing."""
 
 
-def root(verb: str) -> None:
+def root(host: Host, verb: str) -> None:
     """Whoever runs this may do what it does. Raises InputError."""
-    if os.geteuid() != 0:
+    if not host.is_root():
         raise InputError(
             f"`stackyard {verb}` changes networks and files of this host: it needs root", "run it with sudo"
         )
 
 
-def names(site: ResolvedSite, catalogue: Catalogue, where: Where) -> None:
+def names(host: Host, site: ResolvedSite, catalogue: Catalogue) -> None:
     """Host names in the site's settings resolve. Raises InputError."""
-    problems = Problems(where)
+    problems = Problems(source=site.site.source)
     nodes = {node.name for node in site.nodes}
     hosts = {
         name
@@ -37,35 +36,27 @@ def names(site: ResolvedSite, catalogue: Catalogue, where: Where) -> None:
         if variable.type == "host"
     }
     for name, value in site.site.settings.items():
-        if name in hosts and value not in nodes and not _is_address(value) and not host.resolves(value):
-            problems.add(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
+        if name in hosts and value not in nodes and not host.resolves(value):
+            problems.at(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
     problems.check()
 
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def engine_allows(site: ResolvedSite, plan: Plan, where: Where) -> None:
+def engine_allows(host: Host, site: ResolvedSite, plan: Plan) -> None:
     """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
-    problems = Problems(where)
+    problems = Problems(source=site.site.source)
     for message in _missing(plan):
-        problems.add((), message, "make them: stackyard build, with the same --site")
+        problems.at((), message, "make them: stackyard build, with the same --site")
     made = {step.name for step in plan.of("create", "recreate", "start") if step.is_node}
     nodes = [node for node in site.nodes if site.node_container(node.name) in made]
     address = str(site.site.publish.address)
     if nodes and not host.has_address(address):
         remedy = "give an address of this host, 127.0.0.1, or 0.0.0.0 for all of them"
-        problems.add(("publish", "address"), f"this host has no address {address}", remedy)
-    for message in _ports(site, nodes):
-        problems.add(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
+        problems.at(("publish", "address"), f"this host has no address {address}", remedy)
+    for message in _ports(host, site, nodes):
+        problems.at(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
     if any(step.verb == "create" for step in plan.networks):
-        for kind, message in _networks(site, plan):
-            problems.add(("networks", kind), message, "choose another network in the site")
+        for kind, message in _networks(host, site, plan):
+            problems.at(("networks", kind), message, "choose another network in the site")
     problems.check()
 
 
@@ -77,7 +68,7 @@ def _missing(plan: Plan) -> Iterator[str]:
         yield f"{len(missing)} of the site's images are not there: {', '.join(missing[:SHOWN])}{more}"
 
 
-def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
+def _ports(host: Host, site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
     """Ports that something else than the node itself has, by who has them."""
     address = str(site.site.publish.address)
     taken: dict[str, list[str]] = {}
@@ -85,7 +76,7 @@ def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
         for port in node.published:
             if host.port_is_free(address, port.host_port):
                 continue
-            holders = engine.publishers(port.host_port)
+            holders = host.engine.publishers(port.host_port)
             if site.node_container(node.name) in holders:
                 continue
             holder = f"the container {holders[0]}" if holders else host.port_holder(port.host_port)
@@ -96,9 +87,9 @@ def _ports(site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
         yield f"{what} {', '.join(ports)} of {address} {are} in use{who}"
 
 
-def _networks(site: ResolvedSite, plan: Plan) -> Iterator[tuple[str, str]]:
+def _networks(host: Host, site: ResolvedSite, plan: Plan) -> Iterator[tuple[str, str]]:
     """Networks that overlap with one that the engine has."""
-    others = engine.other_networks(site.name)
+    others = other_networks(host.engine, site.name)
     for step in plan.networks:
         wanted = ip_network(step.subnet)
         for name, subnets in others.items():

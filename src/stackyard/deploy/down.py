@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from stackyard.bundle.compose import LABEL_NODE, LABEL_SITE
-from stackyard.deploy import engine
 from stackyard.deploy.apply import remove_containers
+from stackyard.deploy.observe import containers, is_node, observe
 from stackyard.deploy.state import SiteState, locked
-from stackyard.effects import host
-from stackyard.effects.process import docker, run
+from stackyard.effects.host import Host
 from stackyard.events import Event, Report
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.observed import Running
 from stackyard.plan.resolve import cgroup_paths
 
 
-def down(site: str, report: Report, *, volumes: bool = False) -> bool:
+def down(host: Host, site: str, report: Report, *, volumes: bool = False) -> bool:
     """Stop and remove containers and networks; with ``volumes`` also data, secrets and state.
 
     False when there was nothing.
     """
-    state = SiteState.of(site)
-    if not volumes and not state.folder.exists() and not engine.containers(site):
+    state = SiteState.of(host, site)
+    if not volumes and not state.folder.exists() and not containers(host.engine, site):
         return False
     with locked(state, "down") as lock:
-
-        def call(*arguments: str) -> None:
-            run([docker(), *arguments], pass_fds=(lock,))
-
-        there = engine.observe(site)
+        run = partial(host.engine.run, pass_fds=(lock,))
+        there = observe(host.engine, site)
         found = list(there.containers.values())
-        members = [each for each in found if each.network_mode.startswith("container:")]
-        nodes = [each for each in found if each not in members]
-        for kind, containers in (("containers", members), ("nodes", nodes)):
-            if containers:
-                report(Event("started", site, f"removing {len(containers)} {kind}"))
-                remove_containers(call, [each.name for each in containers])
+        nodes = [each for each in found if is_node(each)]
+        members = [each for each in found if not is_node(each)]
+        for kind, gone in (("containers", members), ("nodes", nodes)):
+            if gone:
+                report(Event("started", site, f"removing {len(gone)} {kind}"))
+                remove_containers(run, [each.name for each in gone])
         if there.networks:
-            call("network", "rm", *there.networks)
-        _cgroups(site, found)
-        kept = engine.ask("volume", "ls", "-q", "--filter", f"label={LABEL_SITE}={site}").split()
+            run("network", "rm", *there.networks)
+        _cgroups(host, site, found)
+        kept = host.engine.ask("volume", "ls", "-q", "--filter", f"label={LABEL_SITE}={site}").split()
         if volumes:
             if kept:
-                call("volume", "rm", *kept)
+                run("volume", "rm", *kept)
             state.forget()
         return bool(found or there.networks or (volumes and kept))
 
 
-def _cgroups(site: str, containers: list[Running]) -> None:
+def _cgroups(host: Host, site: str, found: Iterable[Running]) -> None:
     """Remove the nodes' cgroups as far as nothing lives in them."""
-    nodes = {each.labels.get(LABEL_NODE, "") for each in containers}
     facts = HostFacts(host.cgroups())
-    for node in nodes:
+    for node in {each.labels.get(LABEL_NODE, "") for each in found}:
         for path in cgroup_paths(facts, f"{site}-{node}"):
             host.remove_cgroup(Path(path))

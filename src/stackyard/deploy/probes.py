@@ -5,47 +5,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from stackyard.bundle.compose import ENTRYPOINT
-from stackyard.effects import host
-from stackyard.effects.process import docker, run
+from stackyard.deploy.readiness import STEADY, reachable
+from stackyard.effects.engine import Engine
+from stackyard.entrypoint import probes
+from stackyard.entrypoint.expressions import ExpressionError
 from stackyard.entrypoint.health import UNHEALTHY
 from stackyard.errors import CommandError
-from stackyard.model.service import Probe
 from stackyard.plan.observed import Running
-from stackyard.plan.resolved import ResolvedContainer
+from stackyard.plan.resolved import Ask, ResolvedContainer
 
-STEADY = 2.0
-"""Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
 PATIENCE = 30
 """Seconds that a question inside a container may take."""
 
 
-def reachable(probe: Probe) -> bool:
-    """Whether the tool itself can ask: a connection to an address that is not the container's own loopback."""
-    name = urlsplit(probe.http or f"tcp://{probe.tcp}").hostname if probe.http or probe.tcp else None
-    if not name or name == "localhost":
-        return False
+def ask(probe: Ask) -> str:
+    """Ask from the host, as the entrypoint does; empty when the answer is yes, else what was seen."""
+    asked = probe.http or probe.tcp or ""
     try:
-        return not ip_address(name).is_loopback
-    except ValueError:
-        return True
+        seen = probes.http(asked) if probe.http else probes.tcp(probes.split(asked))
+    except ExpressionError as error:
+        return str(error)
+    return f"{asked}: {seen}" if seen else ""
 
 
-def ask(probe: Probe) -> str:
-    """Ask from the host; empty when the answer is yes, else what was seen."""
-    if probe.http:
-        return host.answers(probe.http)
-    parts = urlsplit(f"tcp://{probe.tcp}")
-    return host.connects(parts.hostname or "", parts.port or 0)
-
-
-def ask_inside(name: str) -> str:
+def ask_inside(engine: Engine, name: str) -> str:
     """Ask in the container; empty when the answer is yes, else what was seen."""
     try:
-        result = run([docker(), "exec", name, ENTRYPOINT, "health"], check=False, timeout=PATIENCE)
+        result = engine.exec(name, ENTRYPOINT, "health", timeout=PATIENCE)
     except CommandError as error:
         return error.message
     lines = (result.stderr or result.stdout).strip().splitlines()
@@ -54,14 +42,15 @@ def ask_inside(name: str) -> str:
     return lines[-1].rpartition(UNHEALTHY)[2] if lines else f"health says no, code {result.code}"
 
 
-def all_ready(containers: Sequence[ResolvedContainer], found: Mapping[str, Running]) -> bool:
-    """Whether everything is as it should be now; the engine's own health checks answer where the tool cannot."""
+def ready(engine: Engine, containers: Sequence[ResolvedContainer], there: Mapping[str, Running]) -> dict[str, bool]:
+    """Whether each container, by name, is as it should be now."""
     with ThreadPoolExecutor(16) as pool:
-        return all(pool.map(lambda each: is_ready(each, found.get(each.full_name)), containers))
+        answers = pool.map(lambda each: _is_ready(engine, each, there.get(each.full_name)), containers)
+        return {each.full_name: answer for each, answer in zip(containers, answers, strict=True)}
 
 
-def is_ready(container: ResolvedContainer, running: Running | None) -> bool:
-    """Whether one container is as it should be now."""
+def _is_ready(engine: Engine, container: ResolvedContainer, running: Running | None) -> bool:
+    """Whether a container is as it should be; the engine's own health check answers where the tool cannot ask."""
     if running is None:
         return False
     if container.definition.once:
@@ -73,4 +62,4 @@ def is_ready(container: ResolvedContainer, running: Running | None) -> bool:
         return not ask(probe)
     if (probe is None or running.restarts) and (datetime.now(UTC) - running.since).total_seconds() < STEADY:
         return False
-    return probe is None or running.health == "healthy" or not ask_inside(container.full_name)
+    return probe is None or running.health == "healthy" or not ask_inside(engine, container.full_name)

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from stackyard.bundle import File
+from stackyard.effects import lock
 from stackyard.effects.files import write_atomically
+from stackyard.effects.host import Host
+from stackyard.effects.lock import Holder
 from stackyard.errors import InputError, StackyardError
 
 VERSION = 1
-DEFAULT = "/var/lib/stackyard"
 ORPHAN_PATIENCE = 60
 """Seconds to wait for what a killed command left running."""
-
-
-def state_root() -> Path:
-    """STACKYARD_STATE, else /var/lib/stackyard."""
-    return Path(os.environ.get("STACKYARD_STATE") or DEFAULT)
 
 
 @dataclass(frozen=True)
@@ -35,9 +30,9 @@ class SiteState:
     folder: Path
 
     @classmethod
-    def of(cls, site: str) -> SiteState:
+    def of(cls, host: Host, site: str) -> SiteState:
         """The state of the site of that name."""
-        return cls(state_root() / "sites" / site)
+        return cls(host.state / "sites" / site)
 
     @property
     def secrets(self) -> Path:
@@ -124,60 +119,13 @@ def locked(state: SiteState, verb: str) -> Iterator[int]:
 
     Raises StackyardError when another command has it. One that was killed is waited for: what it started still ends.
     """
-    deadline = time.monotonic() + ORPHAN_PATIENCE
-    while True:
-        with _lock_file(state) as stream:
-            if not _lock(stream):
-                _check_holder(state, stream, deadline)
-                time.sleep(0.2)  # until the lock is free
-            elif _is_current(state.lock, stream):
-                stream.seek(0)
-                stream.truncate()
-                stream.write(f"stackyard {verb}, process {os.getpid()}\n")
-                stream.flush()
-                yield stream.fileno()
-                return
 
+    def busy(holder: Holder) -> None:
+        if holder.alive or holder.waited > ORPHAN_PATIENCE:
+            raise StackyardError(
+                f"another command is changing the site {state.folder.name}: {holder.name}",
+                "wait for it to end, then run this again",
+            )
 
-def _lock_file(state: SiteState) -> IO[str]:
-    """The file that is locked, open. Raises InputError when the state cannot be written."""
-    try:
-        state.folder.mkdir(parents=True, exist_ok=True)
-        return state.lock.open("a+")
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {state.folder}: {error.strerror}",
-            "make room or correct its permissions, or name another place in STACKYARD_STATE",
-        ) from error
-
-
-def _check_holder(state: SiteState, stream: IO[str], deadline: float) -> None:
-    """Raise StackyardError unless the holder is what a killed command left, which ends soon."""
-    stream.seek(0)
-    holder = stream.read().strip()
-    if time.monotonic() > deadline or _alive(holder):
-        raise StackyardError(
-            f"another command is changing the site {state.folder.name}: {holder or 'unknown'}",
-            "wait for it to end, then run this again",
-        )
-
-
-def _is_current(path: Path, stream: IO[str]) -> bool:
-    """Whether the file that is locked is still the one of that name: `down --volumes` removes it."""
-    try:
-        return path.stat().st_ino == os.fstat(stream.fileno()).st_ino
-    except FileNotFoundError:
-        return False
-
-
-def _lock(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _alive(holder: str) -> bool:
-    pid = holder.rpartition(" ")[2]
-    return pid.isdigit() and Path(f"/proc/{pid}").exists()
+    with lock.locked(state.lock, verb, busy) as handle:
+        yield handle

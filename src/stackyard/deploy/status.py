@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from stackyard.deploy import engine
-from stackyard.deploy.probes import is_ready
+from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_NODE
+from stackyard.deploy.observe import containers, is_node, observe
+from stackyard.deploy.probes import ready
+from stackyard.effects.engine import Engine
 from stackyard.plan.observed import Running
 from stackyard.plan.resolved import ResolvedContainer, ResolvedSite
-
-_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+from stackyard.table import ago
 
 
 @dataclass(frozen=True)
 class Row:
-    """One container; ``ready`` is yes, no, or done for a one-shot."""
+    """One container; ``ready`` is yes, no, done for a one-shot, or unknown."""
 
     node: str
     container: str
@@ -26,25 +25,36 @@ class Row:
     image: str
 
 
-def status(site: ResolvedSite) -> list[Row]:
+def status(engine: Engine, site: ResolvedSite) -> list[Row]:
     """Nodes, each followed by its containers; those that should be there and are not included."""
-    found = engine.containers(site.name)
-    with ThreadPoolExecutor(8) as pool:
-        ready = dict(
-            zip(
-                site.by_name,
-                pool.map(lambda each: is_ready(each, found.get(each.full_name)), site.containers),
-                strict=True,
-            )
-        )
+    there = containers(engine, site.name)
+    answers = ready(engine, site.containers, there)
     rows = []
     for node in site.nodes:
-        running = found.get(site.node_container(node.name))
+        running = there.get(site.node_container(node.name))
         up = running is not None and running.running
         rows.append(Row(node.name, "(node)", _state(running), "yes" if up else "no", _since(running), site.node_image))
         members = [each for each in site.containers if each.node == node.name]
-        rows += [_row(each, found.get(each.full_name), ready=ready[each.full_name]) for each in members]
+        rows += [_row(each, there.get(each.full_name), ready=answers[each.full_name]) for each in members]
     return rows
+
+
+def found(engine: Engine, site: str) -> list[Row]:
+    """What the engine has of a site, whatever its file says; so nobody knows whether it is ready."""
+    there = observe(engine, site)
+    names = {identifier: reference for reference, identifier in there.images.items()}
+    rows = [
+        Row(
+            node=each.labels.get(LABEL_NODE, ""),
+            container="(node)" if is_node(each) else each.labels.get(LABEL_CONTAINER, each.name),
+            state=_state(each),
+            ready="unknown",
+            since=_since(each),
+            image=names.get(each.image_id, each.image_id),
+        )
+        for each in there.containers.values()
+    ]
+    return sorted(rows, key=lambda row: (row.node, row.container != "(node)", row.container))
 
 
 def _row(container: ResolvedContainer, running: Running | None, *, ready: bool) -> Row:
@@ -63,8 +73,4 @@ def _state(running: Running | None) -> str:
 def _since(running: Running | None) -> str:
     if running is None or running.status == "created":
         return ""
-    seconds = (datetime.now(UTC) - running.since).total_seconds()
-    for unit, size in (("d", _DAY), ("h", _HOUR), ("min", _MINUTE)):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
+    return ago(running.since)

@@ -1,4 +1,4 @@
-"""`up`: check, observe, decide, walk the plan, wait."""
+"""`up`: check, observe, decide, apply, wait."""
 
 from __future__ import annotations
 
@@ -6,110 +6,57 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from stackyard.bundle import Bundle, bundle
 from stackyard.catalogue import Catalogue
-from stackyard.deploy import check, engine
-from stackyard.deploy.apply import Walk, apply
-from stackyard.deploy.probes import all_ready
-from stackyard.deploy.ready import Waiting
-from stackyard.deploy.state import SiteState, locked
-from stackyard.effects import host
-from stackyard.errors import InputError
+from stackyard.deploy import check
+from stackyard.deploy.apply import Executor
+from stackyard.deploy.desired import Desired
+from stackyard.deploy.observe import observe
+from stackyard.deploy.probes import ready
+from stackyard.deploy.state import locked
+from stackyard.deploy.wait import until_ready
+from stackyard.effects.host import Host
 from stackyard.events import Event, Report
 from stackyard.model.site import Site
 from stackyard.plan.decide import Plan, decide
-from stackyard.plan.facts import HostFacts
 from stackyard.plan.observed import Observed
-from stackyard.plan.problems import Where
-from stackyard.plan.resolve import resolve
-from stackyard.plan.resolved import ResolvedContainer, ResolvedSite
-from stackyard.secrets import Secrets, load, save
 
-HASH_KEY = "stackyard/hash-key"
 DEADLINE = 900
 
 
 @dataclass(frozen=True)
-class Desired:
-    """A site decided and rendered; nothing is written yet."""
+class Up:
+    """The way of a site, or of its node ``only``, to what it should be."""
 
-    site: ResolvedSite
-    bundle: Bundle
-    facts: HostFacts
-    secrets: Secrets
-    state: SiteState
+    host: Host
+    site: Site
+    catalogue: Catalogue
+    only: str | None = None
 
+    def plan(self) -> tuple[Desired, Observed, Plan]:
+        """What should be, what is, and what there is to do. Raises InputError; nothing is touched."""
+        with ThreadPoolExecutor(1) as pool:  # the engine is asked while the rest is decided
+            asked = pool.submit(observe, self.host.engine, self.site.site)
+            wanted = Desired.of(self.host, self.site, self.catalogue)
+            wanted.containers(self.only)  # there is such a node
+            check.names(self.host, wanted.site, self.catalogue)
+            stale = wanted.state.stale(wanted.bundle.files)
+            there = replace(asked.result(), stale_files=stale)
+        return wanted, there, decide(wanted.site.networks, wanted.bundle.targets, there, self.only)
 
-def facts_for(catalogue: Catalogue) -> HostFacts:
-    """What has to be known of this host."""
-    devices = {
-        device
-        for service in catalogue.services.values()
-        for container in service.containers.values()
-        for device in container.optional_devices
-    }
-    return HostFacts(host.cgroups(), host.existing(devices), host.address())
+    def run(self, report: Report, deadline: float = DEADLINE) -> bool:
+        """Do it, and wait until all of it is ready; False when there was nothing to do.
 
-
-def desired(site: Site, catalogue: Catalogue, where: Where = lambda _path: "") -> Desired:
-    """Resolve and render a site. Raises InputError; nothing is touched."""
-    state = SiteState.of(site.site)
-    state.read()
-    secrets = load(state.secrets)
-    facts = facts_for(catalogue)
-    resolved = resolve(catalogue, site, facts, secrets, where)
-    check.names(resolved, catalogue, where)
-    made = bundle(resolved, secrets.get(HASH_KEY).reveal().encode())
-    return Desired(resolved, made, facts, secrets, state)
-
-
-def compared(site: Site, catalogue: Catalogue, where: Where = lambda _path: "") -> tuple[Desired, Observed]:
-    """A site as it should be and as it is; the engine is asked while the rest is decided."""
-    with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(engine.observe, site.site)
-        wanted = desired(site, catalogue, where)
-        stale = wanted.state.stale(wanted.bundle.files)
-        return wanted, replace(asked.result(), stale_files=stale)
-
-
-def plan_for(wanted: Desired, there: Observed, only: str | None = None) -> Plan:
-    """What there is to do, for all nodes or one. Raises InputError when there is no such node."""
-    known = [node.name for node in wanted.site.nodes]
-    if only is not None and only not in known:
-        raise InputError(f"the site {wanted.site.name} has no node {only}", f"it has: {', '.join(known)}")
-    return decide(wanted.site.networks, wanted.bundle.targets, there, only)
-
-
-def of_node(wanted: Desired, only: str | None) -> tuple[ResolvedContainer, ...]:
-    """Containers of a node, or all."""
-    return tuple(each for each in wanted.site.containers if only in {None, each.node})
-
-
-def up(
-    site: Site,
-    catalogue: Catalogue,
-    report: Report,
-    where: Where = lambda _path: "",
-    *,
-    only: str | None = None,
-    deadline: float = DEADLINE,
-) -> bool:
-    """Bring a site to what it should be, and wait until all of it is ready; False when there was nothing to do.
-
-    Raises InputError for what is wrong before anything is touched, StackyardError for what fails on the way.
-    """
-    wanted, there = compared(site, catalogue, where)
-    plan = plan_for(wanted, there, only)
-    check.engine_allows(wanted.site, plan, where)
-    if plan.empty and all_ready(of_node(wanted, only), there.containers):
-        return False
-    begun = time.monotonic()
-    with locked(wanted.state, "up") as lock:
-        wanted, there = compared(site, catalogue, where)  # something may have changed before the lock was had
-        plan = plan_for(wanted, there, only)
-        save(wanted.state.secrets, wanted.secrets)
-        wanted.state.write({"site": site.site, "release": site.release, "sdn": site.sdn})
-        apply(Walk(wanted.site, wanted.bundle, wanted.state, wanted.facts, lock, report), plan)
-        report(Event("note", "up", "all containers are started", time.monotonic() - begun))
-        Waiting(wanted.site.containers, only, report, deadline).until_ready()
-    return True
+        Raises InputError for what is wrong before anything is touched, StackyardError for what fails on the way.
+        """
+        wanted, there, plan = self.plan()
+        check.engine_allows(self.host, wanted.site, plan)
+        if plan.empty and all(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
+            return False
+        begun = time.monotonic()
+        with locked(wanted.state, "up") as lock:
+            wanted, _there, plan = self.plan()  # something may have changed before the lock was had
+            wanted.remember()
+            Executor(wanted, lock, report).apply(plan)
+            report(Event("note", "up", "all containers are started", time.monotonic() - begun))
+            until_ready(self.host.engine, wanted.site.containers, self.only, report, deadline)
+        return True

@@ -6,17 +6,10 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from stackyard.errors import CommandError, InputError, TimedOutError
-
-PLUGINS = ("buildx", "compose")
-"""What a docker client needs beyond itself."""
-USUAL = "/usr/bin"
-"""Where a docker client is looked for when none on PATH will do."""
+from stackyard.errors import CommandError, TimedOutError
 
 
 @dataclass(frozen=True)
@@ -67,34 +60,3 @@ def run(
         tail = "\n".join((result.stderr or result.stdout).strip().splitlines()[-15:])
         raise CommandError(f"{shlex.join(argv)} exited with {result.code}:\n{tail}")
     return result
-
-
-def _lacks(path: str) -> list[str]:
-    """The plugins that a docker client does not have, of those that are needed."""
-    with ThreadPoolExecutor(len(PLUGINS)) as pool:
-        codes = pool.map(lambda plugin: run([path, plugin, "version"], check=False).code, PLUGINS)
-        return [plugin for plugin, code in zip(PLUGINS, codes, strict=True) if code]
-
-
-@cache
-def docker() -> str:
-    """Path of a docker client that has both the buildx and the compose plugin.
-
-    The first on PATH is not always one of them, so each is asked. Raises InputError when there is none.
-    """
-    seen: dict[str, list[str]] = {}
-    for directory in [*os.environ.get("PATH", "").split(os.pathsep), USUAL]:
-        path = Path(directory) / "docker"
-        if not os.access(path, os.X_OK) or path.resolve() in map(Path.resolve, map(Path, seen)):
-            continue
-        seen[str(path)] = _lacks(str(path))
-        if not seen[str(path)]:
-            return str(path)
-    if not seen:
-        raise InputError("there is no docker client on PATH", "install Docker (docker.io), or run ./quickstart")
-    lines = [f"{path} has no {' and no '.join(lacking)}" for path, lacking in seen.items()]
-    names = sorted({f"docker-{plugin}" for lacking in seen.values() for plugin in lacking})
-    raise InputError(
-        f"the docker client lacks a plugin: {'; '.join(lines)}",
-        f"install {' and '.join(names)}, or run ./quickstart, which does",
-    )

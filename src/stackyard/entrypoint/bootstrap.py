@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .expressions import arguments, evaluate
+from .endpoints import Endpoint
+from .expressions import arguments
 from .failure import BAD_INPUT, Failure
 from .files import write_all
 from .log import say
-from .markers import Marker, Place, connect, in_words, place
-from .needs import wait
+from .markers import Marker, connect, in_words, where
 from .process import run
 from .session import Session
 from .suggest import closest
+from .waits import wait
 
 DEADLINE = 300.0
 LOCK_DEADLINE = 900.0
@@ -28,7 +29,7 @@ def bootstrap(
     only: str | None = None,
     *,
     baked: bool = False,
-    connect: Callable[[Place], Any] = connect,
+    connect: Callable[[Endpoint], Any] = connect,
 ) -> None:
     """Do every step that is not done, or the one named ``only``; with ``baked`` those that an image build does."""
     steps = [step for step in _steps(session, only) if step.get("bake") or not baked]
@@ -53,25 +54,26 @@ def _steps(session: Session, only: str | None) -> list[dict[str, Any]]:
     return [step for step in steps if step["name"] == only]
 
 
-def _once(session: Session, step: Mapping[str, Any], env: Mapping[str, str], connect: Callable[[Place], Any]) -> None:
+def _once(
+    session: Session, step: Mapping[str, Any], env: Mapping[str, str], connect: Callable[[Endpoint], Any]
+) -> None:
     """Do a step unless its marker says that it is done; one at a time, whoever else tries."""
-    name, identity = step["name"], session.container.identity
-    where = place(evaluate(step["marker"], session.values))
-    connection = _connected(functools.partial(connect, where), where)
+    name, database = step["name"], session.endpoint(step["marker"])
+    connection = _connected(functools.partial(connect, database), where(database))
     try:
         marker = Marker(connection)
         _locked(marker, f"stackyard.{session.container.service}.{name}", name)
         marker.make()
-        if marker.is_done(name, identity) and not step.get("always"):
+        if marker.is_done(name, [step["identity"], *step.get("adopts", ())]) and not step.get("always"):
             say(f"bootstrap step {name}: already done")
             return
         _do(session, step, env)
-        marker.done(name, identity)
+        marker.done(name, step["identity"])
     finally:
         connection.close()
 
 
-def _connected(connect: Callable[[], Any], where: Place) -> Any:
+def _connected(connect: Callable[[], Any], where: str) -> Any:
     """A connection, as soon as the server is there and somebody has made the database and its account."""
     found: list[Any] = []
 
@@ -101,7 +103,7 @@ def _do(session: Session, step: Mapping[str, Any], env: Mapping[str, str]) -> No
     say(f"bootstrap step {name}")
     try:
         for command in step["run"]:
-            run(arguments(command, session.values), env, session.container.folder)
+            run(arguments(command, session.context), env, session.container.folder)
     except Failure as failure:
         raise Failure(f"bootstrap step {name}: {failure.lines[0]}", *failure.lines[1:], code=failure.code) from None
     say(f"bootstrap step {name}: done in {time.monotonic() - start:.1f} s")

@@ -12,7 +12,7 @@ from typing import Any
 
 from .failure import Failure
 
-VERSION = 1
+VERSION = 2
 DEFAULT_FOLDER = "/opt/stackyard/container"
 DEFAULT_ROOT = "/run/stackyard/root"
 
@@ -26,7 +26,6 @@ class Container:
         self.service: str = data.get("service") or self.image
         self.release: str = str(data.get("release") or "")
         self.title: str = data.get("title") or ""
-        self.identity: str = data.get("identity") or ""
         self.contract: dict[str, dict[str, Any]] = data.get("contract") or {}
         self.retired: dict[str, str] = data.get("retired") or {}
         self.known = frozenset(data.get("known") or ())
@@ -35,7 +34,8 @@ class Container:
         self.command: list[str] = data.get("command") or []
         self.prepare: list[list[str]] = data.get("prepare") or []
         self.afterwards: list[list[str]] = data.get("afterwards") or []
-        self.needs: list[dict[str, Any]] = data.get("needs") or []
+        self.endpoints: dict[str, dict[str, Any]] = data.get("endpoints") or {}
+        self.wait_for: list[dict[str, Any]] = data.get("wait_for") or []
         self.health: dict[str, Any] | None = data.get("health")
         self.bootstrap: list[dict[str, Any]] = data.get("bootstrap") or []
 

@@ -88,6 +88,16 @@ def is_secret(variable: Mapping[str, Any]) -> bool:
     return variable.get("type") == "secret" or bool(variable.get("secret"))
 
 
+def is_secret_key(name: str) -> bool:
+    """Whether a key names a secret: ``password``, ``transport_secret``."""
+    return bool(_SECRET_KEY.fullmatch(name))
+
+
+def override_of(group: str, option: str) -> str:
+    """The variable that oslo.config reads an option from."""
+    return f"OS_{group}__{option}".upper().replace("-", "_").replace(".", "_")
+
+
 def secrets(contract: Contract, values: Mapping[str, Any]) -> list[str]:
     """The secret texts among the values, to keep them out of messages."""
     found: list[str] = []
@@ -292,7 +302,7 @@ def _collect(value: Any, found: list[str], *, everything: bool) -> None:
             found.extend(re.findall(r"://[^:/@\s]*:([^@/\s]+)@", value))
     elif isinstance(value, dict):
         for key, item in value.items():
-            _collect(item, found, everything=everything or bool(_SECRET_KEY.fullmatch(str(key))))
+            _collect(item, found, everything=everything or is_secret_key(str(key)))
     elif isinstance(value, list):
         for item in value:
             _collect(item, found, everything=everything)
@@ -302,7 +312,7 @@ def _mask(value: Any, *, everything: bool) -> Any:
     if isinstance(value, str):
         return MASK if everything else mask_credentials(value)
     if isinstance(value, dict):
-        return {k: _mask(v, everything=everything or bool(_SECRET_KEY.fullmatch(str(k)))) for k, v in value.items()}
+        return {k: _mask(v, everything=everything or is_secret_key(str(k))) for k, v in value.items()}
     if isinstance(value, list):
         return [_mask(item, everything=everything) for item in value]
     return value

@@ -18,6 +18,7 @@ TYPES = {
     "str": "one line of text",
     "name": "letters, digits, '.', '_' and '-'",
     "host": "an IP address or a DNS name, without a port",
+    "hosts": "IP addresses or DNS names, with commas between them",
     "address": "an IP address",
     "cidr": "a network, such as 192.0.2.0/24",
     "port": "a number from 1 to 65535",
@@ -28,6 +29,7 @@ TYPES = {
     "list": "items with commas between them",
     "path": "a path that starts with /",
     "secret": "one line that is never shown",
+    "text": "several lines, such as a certificate; better as a file",
     "json": "JSON",
 }
 LONGEST_DEFAULT = 26
@@ -50,7 +52,7 @@ def as_json(container: Container, variable: str | None = None) -> str:
             "overrides": container.overrides,
             "retired": container.retired,
             "files": list(container.templates),
-            "needs": [need.get("name") for need in container.needs],
+            "wait_for": [wait["name"] for wait in container.wait_for],
             "bootstrap": [step["name"] for step in container.bootstrap],
             "command": container.command,
         }
@@ -177,8 +179,8 @@ def _closing(container: Container, width: int) -> str:
         facts.append(("Beyond", "OS_<GROUP>__<OPTION> sets any other option, such as OS_DEFAULT__DEBUG=true."))
     if container.templates:
         facts.append(("Writes", ", ".join(container.templates)))
-    if container.needs:
-        facts.append(("Waits for", ", ".join(str(need.get("name")) for need in container.needs)))
+    if container.wait_for:
+        facts.append(("Waits for", ", ".join(wait["name"] for wait in container.wait_for)))
     facts += [("Retired", f"{name}: {text}") for name, text in sorted(container.retired.items())]
     return "".join(_fact(title, text, 11, width) for title, text in facts)
 

@@ -38,8 +38,9 @@ def references(text: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name in words]
 
 
-def hostport(host: str, port: int | str | None = None) -> str:
-    """``host:port`` for a URL, with brackets around an IPv6 address; without a port the host alone."""
+def hostport(host: str | list[str], port: int | str | None = None) -> str:
+    """``host:port``, with brackets around an IPv6 address; the host alone without a port; of a list the first."""
+    host = host[0] if isinstance(host, list) else host
     shown = f"[{host}]" if ":" in host and not host.startswith("[") else host
     return shown if port is None else f"{shown}:{port}"
 
@@ -59,8 +60,10 @@ def _reference(match: re.Match[str], values: Mapping[str, Any]) -> str:
     for word in (name, port):
         if word in values and values[word] is None:
             raise NotGivenError(f"{word} is not given and has no default")
-    value = str(values[name])
-    return value if port is None else hostport(value, values.get(port, port))
+    value = values[name]
+    if port is not None:
+        return hostport(value if isinstance(value, list) else str(value), values.get(port, port))
+    return ",".join(value) if isinstance(value, list) else str(value)
 
 
 def evaluate(text: str, values: Mapping[str, Any]) -> str:

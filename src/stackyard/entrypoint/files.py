@@ -18,9 +18,9 @@ def rendered(session: Session, only: str | None = None) -> Iterator[tuple[str, s
     """Path in the container, content and mode of each file that is wanted; Failure when a template is at fault."""
     from .render import Renderer  # noqa: PLC0415 - start-up time
 
-    renderer = Renderer(session.values, [session.container.template_folder])
+    renderer = Renderer(session.context, [session.container.template_folder])
     for target, template in session.container.templates.items():
-        if only in (None, target) and truth(template.get("when"), session.values):
+        if only in (None, target) and truth(template.get("when"), session.context):
             try:
                 yield target, renderer.file(template["source"]), int(str(template.get("mode") or "0400"), 8)
             except ExpressionError as error:

@@ -13,7 +13,7 @@ _secrets: list[str] = []
 
 def hide(secrets: Iterable[str]) -> None:
     """Never print one of these again, as it is or quoted for a URL."""
-    for secret in secrets:
+    for secret in (line for each in secrets for line in each.splitlines()):
         if len(secret) >= SHORTEST and secret not in _secrets:
             _secrets.append(secret)
             if not secret.isalnum():

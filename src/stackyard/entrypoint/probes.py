@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .expressions import ExpressionError, arguments, evaluate
@@ -24,34 +24,74 @@ Question = Callable[[], "str | None"]
 
 def question(probe: Mapping[str, Any], session: Session, env: Mapping[str, str]) -> tuple[str, Question]:
     """A probe with its expressions evaluated: what it asks, in words, and the asking."""
-    values = session.values
-    if probe.get("tcp") is not None:
-        target = evaluate(probe["tcp"], values)
-        address = split(target)
-        return f"tcp {target}", lambda: tcp(address)
-    if probe.get("http") is not None:
-        url = evaluate(probe["http"], values)
-        return mask_credentials(url), lambda: http(url)
-    if probe.get("exec") is not None:
-        argv = arguments(probe["exec"], values)
-        return quoted(argv), lambda: answer(argv, env, COMMAND_SECONDS)
-    if probe.get("file") is not None:
-        path = evaluate(probe["file"], values)
-        return path, lambda: None if os.path.exists(path) else "it does not exist"
-    if probe.get("connected") is not None:
-        from .sockets import connected  # noqa: PLC0415 - start-up time
+    ((kind, value),) = ((key, probe[key]) for key in KINDS if key in probe)
+    return KINDS[kind](value, probe, session, env)
 
-        target = evaluate(probe["connected"], values)
-        peer = split(target)
-        return f"a connection to {target}", lambda: connected(peer)
-    if probe.get("bootstrapped") is not None:
-        from .markers import bootstrapped, place  # noqa: PLC0415 - start-up time
 
-        marker = evaluate(probe["bootstrapped"], values)
-        step = evaluate(probe["step"], values) if probe.get("step") else None
-        identity = session.container.identity
-        return str(place(marker)), lambda: bootstrapped(marker, step, identity)
-    raise ExpressionError("a probe without a question (a mistake in the catalogue)")
+def _tcp(target: str, _probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
+    target = evaluate(target, session.context)
+    address = split(target)
+    return f"tcp {target}", lambda: tcp(address)
+
+
+def _http(url: str, probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
+    url = evaluate(url, session.context)
+    return mask_credentials(url), lambda: http(url, probe.get("ca"))
+
+
+def _exec(command: Sequence[str], _probe: Any, session: Session, env: Mapping[str, str]) -> tuple[str, Question]:
+    argv = arguments(command, session.context)
+    return quoted(argv), lambda: answer(argv, env, COMMAND_SECONDS)
+
+
+def _file(path: str, _probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
+    path = evaluate(path, session.context)
+    return path, lambda: None if os.path.exists(path) else "it does not exist"
+
+
+def _endpoint(name: str, _probe: Any, session: Session, env: Any) -> tuple[str, Question]:
+    """Whether one of its members works."""
+    endpoint = session.endpoint(name)
+    if endpoint.check is None:
+        return f"tcp {', '.join(endpoint.members)}", lambda: any_of(tcp, [split(each) for each in endpoint.members])
+    return question({**endpoint.probe(), "ca": endpoint.ca}, session, env)
+
+
+def _connected(name: str, _probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
+    """Whether a process of this container is connected to one of its members."""
+    from .sockets import connected  # noqa: PLC0415 - start-up time
+
+    members = session.endpoint(name).members
+    return f"a connection to {', '.join(members)}", lambda: any_of(connected, [split(each) for each in members])
+
+
+def _steps(steps: Mapping[str, Sequence[str]], probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
+    """Whether bootstrap steps are done, as their database remembers it."""
+    from .markers import unfinished, where  # noqa: PLC0415 - start-up time
+
+    database = session.endpoint(probe["marker"])
+    return where(database), lambda: unfinished(database, steps)
+
+
+KINDS: dict[str, Callable[..., tuple[str, Question]]] = {
+    "tcp": _tcp,
+    "http": _http,
+    "exec": _exec,
+    "file": _file,
+    "endpoint": _endpoint,
+    "connected": _connected,
+    "steps": _steps,
+}
+
+
+def any_of(ask: Callable[[tuple[str, int]], str | None], addresses: Sequence[tuple[str, int]]) -> str | None:
+    """None when the answer of one of them is yes, else what was seen at the last."""
+    seen: str | None = "it has no host"
+    for address in addresses:
+        seen = ask(address)
+        if seen is None:
+            break
+    return seen
 
 
 def split(target: str) -> tuple[str, int]:
@@ -73,8 +113,11 @@ def tcp(address: tuple[str, int]) -> str | None:
     return None
 
 
-def http(url: str) -> str | None:
-    """Whether a URL answers with a status below 500. No proxy, and any certificate: it asks for life, not for truth."""
+def http(url: str, ca: str | None = None) -> str | None:
+    """Whether a URL answers with a status below 500, without any proxy.
+
+    A certificate is checked when there is the ``ca`` to check it with, a file; without one any will do.
+    """
     from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - start-up time
     from urllib.parse import urlsplit  # noqa: PLC0415
 
@@ -83,7 +126,7 @@ def http(url: str) -> str | None:
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
         raise ExpressionError(f"{url!r} is not a URL: {error} (a mistake in the catalogue)") from error
-    connection = _https(host, port) if parts.scheme == "https" else HTTPConnection(host, port, timeout=SECONDS)
+    connection = _https(host, port, ca) if parts.scheme == "https" else HTTPConnection(host, port, timeout=SECONDS)
     try:
         connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
         status = connection.getresponse().status
@@ -96,13 +139,14 @@ def http(url: str) -> str | None:
     return None if status < SERVER_ERROR else f"status {status}"
 
 
-def _https(host: str, port: int | None) -> Any:
+def _https(host: str, port: int | None, ca: str | None) -> Any:
     import ssl  # noqa: PLC0415 - start-up time
     from http.client import HTTPSConnection  # noqa: PLC0415
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = ssl.create_default_context(cafile=ca)
+    if ca is None:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return HTTPSConnection(host, port, timeout=SECONDS, context=context)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import container as containers
 from .contract import Outcome, masked, read_environment, secrets
+from .endpoints import Endpoint, from_environment
 from .failure import BAD_INPUT, Failure
 from .log import hide, say
 
@@ -26,6 +27,15 @@ class Session:
     def masked(self) -> Session:
         """The same with secrets that can be shown."""
         return Session(self.container, masked(self.container.contract, self.values), self.root)
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What expressions and templates see."""
+        return {**self.values, "endpoint": self.endpoint}
+
+    def endpoint(self, name: str) -> Endpoint:
+        """An endpoint that the image knows."""
+        return from_environment(self.container.endpoints, name, self.values)
 
     def path(self, target: str) -> str:
         """Where the file of that name is rendered."""

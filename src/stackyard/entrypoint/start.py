@@ -16,16 +16,16 @@ def start(session: Session, env: Mapping[str, str]) -> None:
     container = session.container
     if not container.command:
         raise Failure(f"{container.image} has no process of its own: give a command, or `bootstrap` or `explain`")
-    if container.needs:
-        from .needs import wait_for_needs  # noqa: PLC0415 - start-up time
+    if container.wait_for:
+        from .waits import wait_for_all  # noqa: PLC0415 - start-up time
 
-        wait_for_needs(session, env)
+        wait_for_all(session, env)
     write_all(session)
     for command in container.prepare:
-        run(arguments(command, session.values), env)
-    argv = arguments(container.command, session.values)
+        run(arguments(command, session.context), env)
+    argv = arguments(container.command, session.context)
     for command in container.afterwards:
-        start_beside(arguments(command, session.values), env)
+        start_beside(arguments(command, session.context), env)
     become(argv, env)
 
 

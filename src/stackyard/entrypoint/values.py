@@ -74,6 +74,10 @@ def _host(text: str) -> str:
     return text
 
 
+def _hosts(text: str) -> list[str]:
+    return [_host(each) for each in _list(text)]
+
+
 def _address(text: str) -> str:
     if not _is_address(text):
         raise ValueError(f"{text!r} is not an IP address, such as 192.0.2.10 or 2001:db8::10")
@@ -140,6 +144,12 @@ def _secret(text: str) -> str:
     return text
 
 
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("has a NUL character in it: it must be text")
+    return text
+
+
 def _json(text: str) -> Any:
     import json  # noqa: PLC0415 - start-up time
 
@@ -153,6 +163,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "str": _one_line,
     "name": _name,
     "host": _host,
+    "hosts": _hosts,
     "address": _address,
     "cidr": _cidr,
     "port": _port,
@@ -162,6 +173,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "list": _list,
     "path": _path,
     "secret": _secret,
+    "text": _text,
     "json": _json,
 }
 

@@ -15,8 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from stackyard.effects.process import docker
-from stackyard.effects.stream import stream
+from stackyard.effects.engine import Engine
 from stackyard.events import Event, Report
 from stackyard.images.failure import BuildError, Failed
 from stackyard.images.identity import Decision
@@ -77,6 +76,7 @@ def _secrets(outside: Outside) -> dict[str, bytes]:
 
 
 def bake(
+    engine: Engine,
     recipe: Recipe,
     decisions: list[Decision],
     folder: Path,
@@ -89,8 +89,9 @@ def bake(
     with _written(recipe, bake_file(recipe, decisions, outside, no_cache=no_cache), _secrets(outside), folder):
         progress = Progress(recipe, [decision.image for decision in decisions], report)
         images = [decision.image for decision in decisions]
-        argv = [docker(), "buildx", "bake", "--file", "bake.json", "--progress=rawjson", *images]
-        code = stream(argv, progress.feed, cwd=folder, env={"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"})
+        argv = ["buildx", "bake", "--file", "bake.json", "--progress=rawjson", *images]
+        env = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+        code = engine.stream(*argv, on_line=progress.feed, cwd=folder, env=env)
     if code:
         raise BuildError(progress.failure())
     return progress

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackyard.effects.process import docker, run
+from stackyard.effects.engine import Engine
+from stackyard.effects.process import run
 from stackyard.errors import InputError
 from stackyard.events import Event, Report
 from stackyard.images.failure import BuildError, Failed
@@ -77,12 +78,12 @@ def _bootstrap(base: BaseImage, archive: Path) -> None:
         raise BuildError(Failed("base", f"Debian {base.distribution.suite}", step, lines, ("all images",)))
 
 
-def ensure(base: BaseImage, report: Report) -> bool:
+def ensure(engine: Engine, base: BaseImage, report: Report) -> bool:
     """Make the base image unless the engine has it; True if it was made.
 
     Raises InputError without mmdebstrap, BuildError when it fails.
     """
-    if not run([docker(), "image", "inspect", "--format", "{{.Id}}", base.reference], check=False).code:
+    if not engine.look("image", "inspect", "--format", "{{.Id}}", base.reference).code:
         return False
     if shutil.which("mmdebstrap") is None:
         raise InputError("mmdebstrap is not installed", "apt-get install mmdebstrap, or run ./quickstart, which does")
@@ -92,6 +93,6 @@ def ensure(base: BaseImage, report: Report) -> bool:
         archive = Path(folder) / "base.tar"
         _bootstrap(base, archive)
         label = f"LABEL {LABEL_IDENTITY}={base.identity}"
-        run([docker(), "image", "import", "--change", label, str(archive), base.reference])
+        engine.run("image", "import", "--change", label, str(archive), base.reference)
     report(Event("done", "base", f"Debian {base.distribution.suite}", time.monotonic() - begun))
     return True

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stackyard.effects.process import Result, docker, run
-from stackyard.errors import InputError, TimedOutError
+from stackyard.effects.engine import Engine
+from stackyard.errors import InputError
 from stackyard.images.identity import LABEL_IDENTITY
-
-PATIENCE = 30
-"""Seconds that the engine has for an answer."""
 
 
 @dataclass(frozen=True)
@@ -27,37 +24,24 @@ class Found:
     labels: dict[str, str]
 
 
-def inspect(references: Sequence[str]) -> dict[str, Found]:
+def inspect(engine: Engine, references: Sequence[str]) -> dict[str, Found]:
     """Those of the images that the engine has, by name; one question."""
     if not references:
         return {}
-    asked = _asked(references)
+    asked = engine.look("image", "inspect", *references)
     try:
         answer: list[dict[str, Any]] = json.loads(asked.stdout)
     except ValueError:
         answer = []
     if not answer and "No such image" not in asked.stderr:
-        from stackyard.effects import preflight  # noqa: PLC0415 - only to say what is wrong
-
-        preflight.engine()
+        engine.info  # noqa: B018 - says what is wrong when there is none
         raise InputError(f"the engine does not tell its images: {asked.stderr.strip()}", "see its log")
     return {name: _found(name, data) for data in answer for name in data.get("RepoTags") or () if name in references}
 
 
-def _asked(references: Sequence[str]) -> Result:
-    """What the engine answers. Raises InputError when it does not, in time."""
-    try:
-        return run([docker(), "image", "inspect", *references], check=False, timeout=PATIENCE)
-    except TimedOutError:
-        from stackyard.effects import preflight  # noqa: PLC0415 - only to say what is wrong
-
-        preflight.engine()
-        raise
-
-
-def forget_replaced() -> None:
+def forget_replaced(engine: Engine) -> None:
     """Remove images of ours that have lost their name to newer ones, unless a container uses them."""
-    run([docker(), "image", "prune", "--force", "--filter", f"label={LABEL_IDENTITY}"], check=False)
+    engine.attempt("image", "prune", "--force", "--filter", f"label={LABEL_IDENTITY}")
 
 
 def _found(name: str, data: dict[str, Any]) -> Found:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from stackyard.catalogue import Catalogue
-from stackyard.effects import preflight
-from stackyard.effects.process import docker
-from stackyard.effects.state import state_directory
-from stackyard.effects.stream import stream
+from stackyard.effects.engine import Engine
+from stackyard.effects.host import Host
+from stackyard.effects.lock import locked, patient
 from stackyard.errors import CommandError, InputError
 from stackyard.events import Event, Report
 from stackyard.images import base
@@ -53,6 +50,7 @@ def reference(catalogue: Catalogue, image: str, registry: str) -> str:
 
 
 def order(
+    engine: Engine,
     catalogue: Catalogue,
     images: Sequence[str],
     *,
@@ -67,7 +65,7 @@ def order(
     foundation = base.BaseImage(catalogue.base)
     made = recipe(catalogue, Foundation(foundation.reference, foundation.inputs, uv()), cache=downloads)
     references = {image: reference(catalogue, image, registry) for image in images}
-    found = inspect(list(references.values()))
+    found = inspect(engine, list(references.values()))
     decisions = []
     for image, name in references.items():
         decision = decide(made, image, name, found[name].labels if name in found else None)
@@ -88,51 +86,30 @@ def uv() -> File:
         raise InputError("the Python package uv is not installed", "install the tool with its dependencies") from error
 
 
-def execute(ordered: Order, report: Report, *, no_cache: bool = False) -> list[Built]:
+def execute(host: Host, ordered: Order, report: Report, *, no_cache: bool = False) -> list[Built]:
     """Build what has to be built; return what was. Raises InputError, BuildError."""
     wanted = ordered.wanted
     if not wanted:
         return []
-    preflight.engine()
-    preflight.disk(DISK_GIB, "a build")
-    folder = state_directory() / "build"
-    with _alone(folder, report):
+    host.engine.disk(DISK_GIB, "a build")
+    folder = host.state / "build"
+    with locked(folder / "lock", "build", patient(report, "build")):
         for decision in wanted:
             report(Event("waiting", decision.image, decision.why))
-        base.ensure(ordered.base, report)
-        progress = bake(ordered.recipe, wanted, folder / "recipe", report, no_cache=no_cache)
-        built = record(wanted, progress, inspect([each.reference for each in wanted]), folder)
-    forget_replaced()
+        base.ensure(host.engine, ordered.base, report)
+        progress = bake(host.engine, ordered.recipe, wanted, folder / "recipe", report, no_cache=no_cache)
+        built = record(wanted, progress, inspect(host.engine, [each.reference for each in wanted]), folder)
+    forget_replaced(host.engine)
     return built
 
 
-@contextmanager
-def _alone(folder: Path, report: Report) -> Iterator[None]:
-    """One build at a time uses the folder. Raises InputError when it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder}: {error.strerror}",
-            "run as root (sudo), or name another place in STACKYARD_STATE",
-        ) from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(Event("note", "build", "waits for another build to end"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def push(decisions: Sequence[Decision], report: Report) -> None:
+def push(engine: Engine, decisions: Sequence[Decision], report: Report) -> None:
     """Push images to the registry that their names begin with. Raises CommandError at the first that fails."""
     for decision in decisions:
         begun = time.monotonic()
         lines: list[str] = []
         report(Event("started", decision.image, f"pushing {decision.reference}"))
-        if stream([docker(), "image", "push", decision.reference], lines.append):
+        if engine.stream("image", "push", decision.reference, on_line=lines.append):
             said = "\n".join(lines[-5:])
             raise CommandError(f"docker image push {decision.reference} failed:\n{said}", "sign in with docker login?")
         report(Event("done", decision.image, f"pushed {decision.reference}", time.monotonic() - begun))

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stackyard.catalogue import Catalogue
+from stackyard.catalogue.container import container_json
 from stackyard.images import sources
 from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
 from stackyard.model.service import Image, Runtime, Service
@@ -224,7 +225,7 @@ class _Kitchen:
 
     def _container(self, name: str, service: Service) -> Instruction:
         """The folder that tells the entrypoint what to do."""
-        data = self.catalogue.container_json(name, sources.service_identity(self.catalogue, service.service))
+        data = container_json(self.catalogue, name)
         self._put(f"containers/{name}/container.json", _json(data))
         inputs = {
             "variables of all services": digest(json.dumps(data.pop("known"))),
@@ -314,8 +315,8 @@ class _Kitchen:
 
     def _baked(self, service: str, image: str, known: list[str]) -> str:
         """Put what `bootstrap` of a service needs into the context and return the digest of it all."""
-        data = self.catalogue.container_json(image, sources.service_identity(self.catalogue, service))
-        data |= {"known": known, "needs": [], "health": None, "command": [], "prepare": [], "afterwards": []}
+        data = container_json(self.catalogue, image)
+        data |= {"known": known, "wait_for": [], "health": None, "command": [], "prepare": [], "afterwards": []}
         databases = [{"name": each["name"]} for each in self.catalogue.services[service].declares.get("database", ())]
         files = {path: sources.load(file) for path, file in sources.container_files(self.catalogue, service).items()}
         files |= {"container.json": _json(data), "declares.json": _json({"database": databases})}

@@ -10,6 +10,7 @@ from pathlib import Path
 from stackyard.images.bake import Progress
 from stackyard.images.found import Found
 from stackyard.images.identity import Decision
+from stackyard.table import table
 
 MB = 1000 * 1000
 
@@ -51,15 +52,6 @@ def record(decisions: Iterable[Decision], progress: Progress, found: Mapping[str
         (folder / f"{decision.image}.json").write_text(json.dumps(asdict(entry), indent=1) + "\n")
         built.append(entry)
     return built
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows in columns as wide as they have to be."""
-    lines = [tuple(heads), *(tuple(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
 
 
 def decided(decisions: Sequence[Decision]) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 from stackyard.catalogue import Catalogue
-from stackyard.images.parts import File, digest
-from stackyard.model.service import Image, Step
+from stackyard.images.parts import File
 
 PACKAGE = Path(__file__).resolve().parents[1]
 STEPS = Path(__file__).resolve().parent / "steps"
@@ -72,19 +70,3 @@ def only(lock_file: File, package: str) -> File:
 
 def _bytes(file: File) -> bytes:
     return file.content if isinstance(file.content, bytes) else file.content.read_bytes()
-
-
-def service_identity(catalogue: Catalogue, service: str) -> str:
-    """Identity of what a service's bootstrap does: its Python locks, its steps and its scripts.
-
-    Every image of the service carries it, so that one can tell whether another has done its steps.
-    """
-    definition = catalogue.services[service]
-    images: Mapping[str, Image] = definition.images
-    locks = sorted({image.python for image in images.values() if image.python})
-    steps: list[Step] = [*definition.bootstrap, *(each for image in images.values() for each in image.bootstrap)]
-    parts = [lock(catalogue, name).digest for name in (["common", *locks] if locks else [])]
-    parts += [each.model_dump_json() for each in steps]
-    for name, path in service_files(catalogue, service).items():
-        parts += [] if name.endswith(".j2") else [name, load(path).digest]
-    return digest(*parts)[:12]

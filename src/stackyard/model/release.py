@@ -20,3 +20,9 @@ class Base(Model):
     suite: str = Field(description="Debian suite.")
     packages: tuple[str, ...] = Field(description="Packages of the base image.")
     python: str = Field(description="Version of Python in the suite, `3.13`.")
+
+
+class Roles(Model):
+    """``roles.yaml``: the usual sets of groups, for nodes to name."""
+
+    roles: dict[str, tuple[str, ...]] = Field(description="Role -> groups that a node with it runs.")

@@ -7,17 +7,33 @@ inside the container with the variables of the contract.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from stackyard.model.base import Model
 
-Role = Literal["controller", "compute"]
-
 VariableType = Literal[
-    "str", "name", "host", "address", "cidr", "port", "int", "bool", "url", "enum", "list", "path", "secret", "json"
+    "str",
+    "name",
+    "host",
+    "hosts",
+    "address",
+    "cidr",
+    "port",
+    "int",
+    "bool",
+    "url",
+    "enum",
+    "list",
+    "path",
+    "secret",
+    "text",
+    "json",
 ]
+Part = Literal["hosts", "port", "url", "public", "user", "password", "path", "ca"]
+"""What of an endpoint a variable holds."""
 
 
 class Variable(Model):
@@ -31,6 +47,12 @@ class Variable(Model):
     values: tuple[str, ...] = Field(default=(), description="Allowed values of an enum.")
     sets: tuple[str, ...] = Field(default=(), description="Configuration keys that it sets, `file [group] key`.")
     site: str | None = Field(default=None, description="Expression that gives the value in a site's bundle.")
+    endpoint: str | None = Field(
+        default=None,
+        pattern=rf"^[a-z][a-z0-9-]*\.({'|'.join(get_args(Part))})$",
+        description="`NAME.PART`: what it holds of an endpoint. In a site the endpoint gives the value of hosts, port, "
+        "url and public; without a site the port, and the URLs made from it, are defaults.",
+    )
     secret: str | None = Field(default=None, description="Name of the site's secret, `<service>/<purpose>`.")
     generate: Literal["password", "fernet"] = Field(default="password", description="How the secret is made.")
     private: bool = Field(
@@ -49,31 +71,82 @@ class Template(Model):
     when: str | None = Field(default=None, description="Expression; the file is left out when it is false.")
 
 
-class Probe(Model):
-    """A question with a yes or a no; exactly one key is set. Expressions throughout."""
+class Tcp(Model):
+    """A port accepts connections."""
 
-    tcp: str | None = Field(default=None, description="`host:port` accepts a connection.")
-    http: str | None = Field(default=None, description="A URL answers with a status below 500.")
-    exec: tuple[str, ...] | None = Field(default=None, description="A command in the container exits 0.")
-    file: str | None = Field(default=None, description="A path exists.")
-    connected: str | None = Field(
-        default=None, description="`host:port` to which a process of the container has a connection."
+    tcp: str = Field(description="`host:port`; expression.")
+
+
+class Http(Model):
+    """A URL answers with a status below 500."""
+
+    http: str = Field(description="URL; expression.")
+
+
+class Exec(Model):
+    """A command in the container exits 0."""
+
+    exec: tuple[str, ...] = Field(description="The command; its arguments are expressions.")
+
+
+class File(Model):
+    """A path exists in the container."""
+
+    file: str = Field(description="The path; expression.")
+
+
+class Served(Model):
+    """An endpoint works: its `check` answers; of the container that serves it, at its own address."""
+
+    endpoint: str = Field(description="Name of the endpoint.")
+
+
+class Connected(Model):
+    """A process of the container has a connection to an endpoint."""
+
+    connected: str = Field(description="Name of the endpoint.")
+
+
+PROBES: dict[str, type[Model]] = {
+    "tcp": Tcp, "http": Http, "exec": Exec, "file": File, "endpoint": Served, "connected": Connected,
+}  # fmt: skip
+"""Key -> kind of probe."""
+
+
+def _kind(value: Any) -> str | None:
+    """Which kind of probe the key of a mapping, or a model, is."""
+    keys = value.keys() if isinstance(value, Mapping) else type(value).model_fields if isinstance(value, Model) else ()
+    found = [key for key in keys if key in PROBES]
+    return found[0] if len(found) == 1 else None
+
+
+Probe = Annotated[
+    Annotated[Tcp, Tag("tcp")]
+    | Annotated[Http, Tag("http")]
+    | Annotated[Exec, Tag("exec")]
+    | Annotated[File, Tag("file")]
+    | Annotated[Served, Tag("endpoint")]
+    | Annotated[Connected, Tag("connected")],
+    Discriminator(
+        _kind,
+        custom_error_type="one_of",
+        custom_error_message=f"asks nothing, or several things at once; give one of {', '.join(PROBES)}",
+    ),
+]
+"""A question with a yes or a no: a mapping with one key, which says the kind."""
+
+
+class Wait(Model):
+    """What a container waits for before its process starts, by name: exactly one of endpoint, job and container."""
+
+    endpoint: str | None = Field(default=None, description="An endpoint, of any service.")
+    job: str | None = Field(default=None, description="A container that is a job; its bootstrap steps are done.")
+    container: str | None = Field(default=None, description="A container of the same node; its health probe says yes.")
+    ready: Probe | None = Field(
+        default=None, description="How to ask, where the default is not the question: the file that a job makes, say."
     )
-    bootstrapped: str | None = Field(
-        default=None, description="`mysql://user:password@host:port/database` whose bootstrap steps are done."
-    )
-    step: str | None = Field(default=None, description="With bootstrapped: the name of the step.")
-
-
-class Need(Probe):
-    """What a container waits for before its process starts."""
-
-    name: str = Field(description="What is waited for, in words: `the database of nova`.")
     deadline: int = Field(default=300, description="Seconds until the container gives up.")
     when: str | None = Field(default=None, description="Expression; not waited for when it is false.")
-    container: str | None = Field(
-        default=None, description="Container of the same node that makes it, where no health probe asks the same."
-    )
 
 
 class Step(Model):
@@ -85,11 +158,15 @@ class Step(Model):
     )
     marker: str | None = Field(
         default=None,
-        description="`mysql://…` URL of the database that remembers that the step is done at this identity; "
+        description="Endpoint of the database that remembers that the step is done at this identity; "
         "also locks it against a second bootstrap. Without it the step runs every time.",
     )
     always: bool = Field(default=False, description="Runs at every bootstrap, whatever the marker says.")
     bake: bool = Field(default=False, description="Done once at build, in the database directory that is shipped.")
+    adopts: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Identity of this step -> identities under which earlier versions of Stackyard did the very same.",
+    )
 
 
 class Runtime(Model):
@@ -108,7 +185,9 @@ class Runtime(Model):
     afterwards: tuple[tuple[str, ...], ...] = Field(
         default=(), description="Commands started beside the process, once, each time it starts."
     )
-    needs: tuple[Need, ...] = Field(default=(), description="What is waited for before anything is rendered, in order.")
+    wait_for: tuple[Wait, ...] = Field(
+        default=(), description="What is waited for before anything is rendered, in order."
+    )
     health: Probe | None = Field(default=None, description="Question that tells whether the process does its work.")
     bootstrap: tuple[Step, ...] = Field(default=(), description="Steps that make what the service needs, in order.")
     overrides: Literal["oslo", "none"] | None = Field(
@@ -122,7 +201,7 @@ class Image(Runtime):
 
     description: str = Field(description="One line, also a label of the image.")
     base: str | None = Field(default=None, description="The image that this one is a sub of.")
-    node: Role | None = Field(default=None, description="Value of the label net.juniper.node.")
+    node: str | None = Field(default=None, description="Kind of node that it is for, as the seed labels it.")
     python: str | None = Field(default=None, description="Lock of the release whose packages it adds.")
     packages: tuple[str, ...] = Field(default=(), description="Debian packages.")
     unpacked: dict[str, tuple[str, ...]] = Field(
@@ -148,12 +227,29 @@ class Volume(Model):
     read_only: bool = Field(default=False, description="Mounted read-only.")
 
 
-class Port(Model):
-    """A port published by a virtual node on the host."""
+class Registration(Model):
+    """How an endpoint stands in the cloud's own catalogue of services."""
 
-    name: str = Field(description="Name that `public()` and `port_of()` refer to.")
+    type: str = Field(description="Type of the service: `compute`.")
+    name: str = Field(description="Name of the service: `nova`.")
+
+
+class Endpoint(Model):
+    """A network service that others call by name."""
+
+    title: str = Field(description="What people call it, in messages: `the image API`.")
+    container: str = Field(description="Container of this service that serves it; each node that runs it is a member.")
     port: int = Field(ge=1, le=65535, description="Port in the node; on the host, the site's offset is added.")
-    scheme: str = Field(default="http", description="Scheme of the URL that `public()` gives.")
+    scheme: str = Field(default="tcp", description="Scheme of its URL: http, mysql, amqp, tcp.")
+    path: str = Field(default="", description="Path of its URL.")
+    check: str | None = Field(
+        default=None, description="Path that answers when it works; without one, accepting a connection is the answer."
+    )
+    public: bool = Field(default=False, description="Published on the host.")
+    registered: Registration | None = Field(default=None, description="Entry in the cloud's catalogue of services.")
+    address: str = Field(
+        default="HOST_IP", description="Variable of the serving image that has the address which it listens on."
+    )
 
 
 class Container(Model):
@@ -161,7 +257,10 @@ class Container(Model):
 
     image: str = Field(description="Image that it runs.")
     directory: str = Field(description="Compose directory it belongs to.")
-    node: Role = Field(description="Role of the nodes that run it.")
+    group: str = Field(description="Group that it belongs to; nodes that name the group, or the service, run it.")
+    runs: Literal["one", "each", "cluster"] = Field(
+        default="one", description="On one node of its group; on each of them; or on as many as name it, as a cluster."
+    )
     help: str = Field(default="", description="What it is for, where its image does not say it.")
     arguments: tuple[str, ...] = Field(default=(), description="Arguments of the entrypoint, such as [bootstrap].")
     once: bool = Field(default=False, description="A one-shot: runs to completion.")
@@ -175,11 +274,11 @@ class Container(Model):
     )
     node_pid: bool = Field(default=False, description="Joins the node's PID namespace.")
     node_cgroup: bool = Field(default=False, description="Gets the node's own cgroup subtree.")
+    hypervisor: bool = Field(default=False, description="VMs run below it: its node has an availability zone.")
     read_only: bool = Field(default=True, description="Its root file system cannot be written.")
     tmpfs: tuple[str, ...] = Field(default=(), description="Beside /tmp and /run/stackyard.")
     volumes: tuple[Volume, ...] = Field(default=(), description="What outlives it, or is shared with others.")
     shared_memory: str | None = Field(default=None, description="Size of /dev/shm, as compose writes it: `256m`.")
-    ports: tuple[Port, ...] = Field(default=(), description="Ports that the first node which runs it publishes.")
     environment: dict[str, str] = Field(default_factory=dict, description="Variable -> expression of the site.")
     stop_seconds: int = Field(default=10, description="Time to end before it is killed.")
     private: tuple[str, ...] = Field(default=(), description="Private variables of the contract that it is given.")
@@ -195,6 +294,9 @@ class Service(Runtime):
     user: int = Field(description="Fixed uid and gid of its processes.")
     images: dict[str, Image] = Field(description="Name -> image of the family.")
     containers: dict[str, Container] = Field(default_factory=dict, description="Name -> container that a site runs.")
+    endpoints: dict[str, Endpoint] = Field(
+        default_factory=dict, description="Name -> network service that its containers serve."
+    )
     declares: dict[str, tuple[dict[str, Any], ...]] = Field(
         default_factory=dict, description="Kind -> things that other services make for it; expressions of the site."
     )

@@ -5,10 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from stackyard.model.base import Model
-from stackyard.model.service import Role
 
 
 def _text(value: Any) -> Any:
@@ -16,18 +15,45 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _words(value: Any) -> Any:
+    """A number or a truth value, as an environment has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Text = Annotated[str, BeforeValidator(_words)]
+Option = str | bool | int | float | tuple[str | bool | int | float, ...]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_text)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_text)]
 
 
-class Node(Model):
+class Overrides(Model):
+    """What an operator says beyond the catalogue."""
+
+    environment: dict[str, Text] = Field(default_factory=dict, description="Variable of the contract -> value.")
+    options: dict[str, dict[str, Option]] = Field(
+        default_factory=dict, description="Group -> option -> value, of the service's own configuration."
+    )
+
+
+class ContainerOverrides(Overrides):
+    """What an operator says of one container."""
+
+    enabled: bool | None = Field(default=None, description="Whether it runs, where it is optional.")
+
+
+class Node(Overrides):
     """A place where compose projects run."""
 
-    roles: tuple[Role, ...] = Field(description="What runs there.")
+    roles: tuple[str, ...] = Field(description="What runs there: roles, groups or services of the catalogue.")
     kind: Literal["virtual"] = Field(default="virtual", description="A network namespace on the local engine.")
     management: Address | None = Field(default=None, description="Default: the next free one of the network.")
     tunnel: Address | None = Field(default=None, description="Default: the same host part in the tunnel network.")
-    zone: str | None = Field(default=None, description="Availability zone (compute); default: the node's name.")
+    zone: str | None = Field(default=None, description="Availability zone of its VMs; default: the node's name.")
+    services: dict[str, Overrides] = Field(
+        default_factory=dict, description="Service -> what holds for its containers on this node."
+    )
 
 
 class Networks(Model):
@@ -60,8 +86,35 @@ class Site(Model):
     registry: str = Field(default="localhost:5100", description="Prefix of the image names.")
     networks: Networks = Field(description="Networks that the nodes are on; they must not overlap.")
     publish: Publish = Field(default=Publish(), description="Where the ports of virtual nodes appear on the host.")
-    nodes: dict[str, Node] = Field(min_length=1, description="Name -> node; at least one is a controller.")
-    containers: dict[str, bool] = Field(default_factory=dict, description="Optional containers, switched on or off.")
+    nodes: dict[str, Node] = Field(min_length=1, description="Name -> node.")
+    containers: dict[str, bool | ContainerOverrides] = Field(
+        default_factory=dict, description="Container -> switched on or off, where it is optional, or what holds for it."
+    )
+    services: dict[str, Overrides] = Field(
+        default_factory=dict, description="Service -> what holds for all of its containers."
+    )
     settings: dict[str, str] = Field(
         default_factory=dict, description="Contract variables for every container that knows them."
     )
+    _source: Any = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Any:
+        """The data that it was read from, which knows the lines; None for one that was not read from a file."""
+        return self._source
+
+    def read_from(self, source: Any) -> Site:
+        """Remember the data that it was read from."""
+        object.__setattr__(self, "_source", source)
+        return self
+
+    def container(self, name: str) -> ContainerOverrides | None:
+        """What it says of a container, beyond whether it runs."""
+        said = self.containers.get(name)
+        return said if isinstance(said, ContainerOverrides) else None
+
+    def runs(self, container: str, *, default: bool) -> bool:
+        """Whether a container is switched on."""
+        said = self.containers.get(container)
+        enabled = said.enabled if isinstance(said, ContainerOverrides) else said
+        return default if enabled is None else enabled

@@ -2,149 +2,234 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stackyard.catalogue import Catalogue
-from stackyard.entrypoint.contract import Problem
-from stackyard.model.service import Runtime
+from stackyard.catalogue.container import container_json
+from stackyard.catalogue.problems import Loc, Problems
+from stackyard.entrypoint.contract import Problem, read_environment
+from stackyard.entrypoint.endpoints import Endpoint, from_environment
+from stackyard.entrypoint.expressions import ExpressionError, evaluate, truth
+from stackyard.model.service import Http, Probe, Runtime, Served, Tcp, Wait
 from stackyard.model.site import Site
-from stackyard.plan.contract import as_data, check
-from stackyard.plan.expressions import ExpressionError, Scope
 from stackyard.plan.facts import HostFacts
-from stackyard.plan.nodes import place
-from stackyard.plan.problems import Problems, Where
-from stackyard.plan.resolved import Mount, PlacedNode, Published, ResolvedContainer, ResolvedSite
-from stackyard.plan.select import Choice, published, select, with_ports
-from stackyard.plan.values import Values, declared, secret_kinds
-from stackyard.plan.waits import Draft, health, ordered, trace
+from stackyard.plan.placement import SHOWN, Choice, Placement, place
+from stackyard.plan.resolved import Ask, Mount, PlacedNode, ResolvedContainer, ResolvedSite, Waiting
+from stackyard.plan.values import Given, Scope, Values, changed_ports, declared, secret_kinds, unreachable_ports
 from stackyard.secrets import Secrets
 
 NODE_IMAGE = "node"
-HIGHEST_PORT = 65535
-SHOWN = 3
-"""Containers that a message names, of those that want the same."""
 
 
-@dataclass(frozen=True)
-class _Context:
-    """What all containers are resolved with."""
-
-    catalogue: Catalogue
-    site: Site
-    host: HostFacts
-    values: Values
-    wrong: dict[Problem, list[str]] = field(default_factory=dict)
-    """What breaks the contract -> the containers that it breaks it for."""
-
-
-def resolve(
-    catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets, where: Where = lambda _path: ""
-) -> ResolvedSite:
+def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets) -> ResolvedSite:
     """Decide everything that a site is. Raises InputError with all that is wrong.
 
-    Secrets that are asked for and missing are made in ``secrets``; nothing else changes. ``where`` tells the
-    line of the site file for a path in it.
+    Secrets that are asked for and missing are made in ``secrets``; nothing else changes.
     """
-    problems = Problems(where)
-    nodes = place(site)
-    choices = select(catalogue, site, nodes)
-    ports = published(site, choices)
-    _within_range(site, ports.values(), problems)
-    nodes = with_ports(nodes, choices, ports)
-    runtimes = {image: (runtime, as_data(runtime)) for image, runtime in _runtimes(catalogue)}
-    kinds = secret_kinds(runtime for runtime, _contract in runtimes.values())
-    scope = Scope(
-        site=site,
-        nodes=nodes,
-        runs={choice.name: choice.nodes for choice in choices},
-        published=ports,
-        host_address=host.address,
-        secret=lambda name: secrets.get(name, kinds.get(name, "password")),
-    )
-    values = Values(scope, secrets, kinds, declared(scope, choices, problems), problems)
-    context = _Context(catalogue, site, host, values)
-    drafts = [
-        _draft(context, choice, node, runtimes[choice.container.image])
-        for node in nodes
-        for choice in choices
-        if node.name in {each.name for each in choice.nodes}
+    problems = Problems(source=site.source)
+    ports = changed_ports(catalogue, site)
+    placement = place(catalogue, site, {name: port for name, (port, _) in ports.items()}, host.address, problems)
+    unreachable_ports(catalogue, placement, ports, problems)
+    problems.check()
+    kinds = secret_kinds(catalogue.effective(image) for image in catalogue.images)
+    scope = Scope(site, placement, secrets, kinds)
+    values = Values(catalogue, scope, declared(catalogue, scope, problems), problems)
+    maker = _Maker(catalogue, site, host, values, problems)
+    containers = [
+        maker.container(choice, node)
+        for node in placement.nodes
+        for choice in placement.choices
+        if node in choice.nodes
     ]
-    _report(problems, site, context.wrong)
+    maker.report()
     problems.check()
     return ResolvedSite(
         site=site,
         version=catalogue.structure.version,
         node_image=_reference(catalogue, site, NODE_IMAGE),
         node_user=_user(catalogue, NODE_IMAGE),
-        nodes=nodes,
-        containers=_traced(drafts),
+        nodes=placement.nodes,
+        containers=_awaited(containers),
         declarations=values.declarations,
     )
 
 
-def _within_range(site: Site, ports: Iterable[Published], problems: Problems) -> None:
-    """The offset leaves all ports on the host below the highest that there is."""
-    highest = max(ports, key=lambda port: port.host_port, default=None)
-    if highest and highest.host_port > HIGHEST_PORT:
-        message = f"{highest.port}, port `{highest.name}` of {highest.container}, would be {highest.host_port}"
-        remedy = f"choose one of at most {HIGHEST_PORT - highest.port}"
-        problems.add(("publish", "offset"), f"{site.publish.offset} is too much: {message}", remedy)
+@dataclass
+class _Maker:
+    """Makes the containers of a site; ``wrong`` is what breaks a contract -> where it was said, and for whom."""
+
+    catalogue: Catalogue
+    site: Site
+    host: HostFacts
+    values: Values
+    problems: Problems
+    wrong: dict[tuple[Problem, Loc], list[str]] = field(default_factory=dict)
+    contracts: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def placement(self) -> Placement:
+        return self.values.scope.placement
+
+    def container(self, choice: Choice, node: PlacedNode) -> ResolvedContainer:
+        """One container on one node, with its values, validated."""
+        image = choice.container.image
+        runtime = self.catalogue.effective(image)
+        given = self.values.given(choice, runtime, node)
+        seen = self.validated(choice, node, runtime, given)
+        return ResolvedContainer(
+            site=self.site.site,
+            node=node.name,
+            name=choice.name,
+            service=choice.service.service,
+            image=_reference(self.catalogue, self.site, image),
+            user=_user(self.catalogue, image),
+            definition=choice.container,
+            knows=frozenset({*runtime.contract, *given.plain}),
+            values=given.plain,
+            secrets=given.secret,
+            mounts=self.mounts(choice, node),
+            devices=(
+                *choice.container.devices,
+                *(each for each in choice.container.optional_devices if each in self.host.devices),
+            ),
+            health=None if choice.container.once else _asked(runtime.health, seen),
+            waits=tuple(self.waits(choice, node, runtime, seen)),
+        )
+
+    def validated(self, choice: Choice, node: PlacedNode, runtime: Runtime, given: Given) -> dict[str, Any]:
+        """What expressions of the image see: the values as its entrypoint reads them, and its endpoints."""
+        image = choice.container.image
+        if image not in self.contracts:
+            self.contracts[image] = container_json(self.catalogue, image)
+        known = self.contracts[image]
+        outcome = read_environment(known["contract"], given.everything(), overrides=runtime.overrides)
+        for problem in outcome.errors:
+            word = given.said.get(problem.variable)
+            loc = word.loc if word else ("settings", problem.variable)
+            self.wrong.setdefault((problem, loc), []).append(f"{choice.name} on {node.name}" if not word else "")
+        values = outcome.values
+
+        def endpoint(name: str) -> Endpoint:
+            return from_environment(known["endpoints"], name, values)
+
+        return {**values, "endpoint": endpoint}
+
+    def report(self) -> None:
+        """Name the line of the site file where a variable is set, or would be, and the containers that want it."""
+        for (problem, loc), containers in self.wrong.items():
+            name, text = problem
+            if not containers[0]:
+                self.problems.at(loc, text, f"`stackyard explain` tells what {name} takes")
+                continue
+            first = ", ".join(containers[:SHOWN])
+            more = f" and {len(containers) - SHOWN} more" if len(containers) > SHOWN else ""
+            remedy = "give it below `settings` of the site, or correct the catalogue"
+            self.problems.at(loc, f"{text.rstrip('.')}; for {first}{more}", remedy)
+
+    def mounts(self, choice: Choice, node: PlacedNode) -> tuple[Mount, ...]:
+        """Volumes, and the node's own cgroups."""
+        mounts = [
+            Mount(volume.path, volume.name, self.host_path(choice, volume.host, node), volume.read_only)
+            for volume in choice.container.volumes
+        ]
+        if choice.container.node_cgroup:
+            paths = cgroup_paths(self.host, f"{self.site.site}-{node.name}")
+            mounts += [Mount(path=path, source=source, create=False) for source, path in paths.items()]
+        return tuple(mounts)
+
+    def host_path(self, choice: Choice, text: str | None, node: PlacedNode) -> str | None:
+        """A path on the host, evaluated."""
+        if text is None:
+            return None
+        try:
+            return str(self.values.scope.plain(text, node))
+        except ExpressionError as error:
+            message = f"{choice.name} on {node.name}: volume {error}"
+            self.problems.at((), message, "correct the catalogue")
+            return None
+
+    def waits(self, choice: Choice, node: PlacedNode, runtime: Runtime, seen: Mapping[str, Any]) -> Iterator[Waiting]:
+        """What a container waits for, with the containers of the site that provide it."""
+        if choice.container.arguments[:1] == ("bootstrap",):
+            for name in dict.fromkeys(step.marker for step in runtime.bootstrap if step.marker):
+                yield self.endpoint_wait(name, seen)
+        elif not choice.container.arguments:
+            for wait in runtime.wait_for:
+                if _applies(wait, seen):
+                    yield self.endpoint_wait(wait.endpoint, seen) if wait.endpoint else self.named(wait, node)
+
+    def endpoint_wait(self, name: str, seen: Mapping[str, Any]) -> Waiting:
+        """Its members, unless the site says other hosts: those are asked from here."""
+        endpoint = self.placement.endpoints[name]
+        called: Endpoint = seen["endpoint"](name)
+        ours = bool(endpoint.hosts) and set(called.hosts) <= set(endpoint.hosts) and called.port == endpoint.port
+        providers = self.on(self.catalogue.endpoints[name].container) if ours else ()
+        return Waiting(endpoint.title, providers, None if ours or not called.hosts else Ask(**called.probe()))
+
+    def named(self, wait: Wait, node: PlacedNode) -> Waiting:
+        """A job, once for the site or that of the node; a container of the node."""
+        name = wait.job or wait.container or ""
+        everywhere = wait.job and self.catalogue.containers[name].runs != "each"
+        return Waiting(name, self.on(name, None if everywhere else node))
+
+    def on(self, container: str, node: PlacedNode | None = None) -> tuple[str, ...]:
+        """Names on the engine of a container, of all nodes or one."""
+        return tuple(
+            f"{self.site.site}-{each.name}-{container}"
+            for choice in self.placement.choices
+            if choice.name == container
+            for each in choice.nodes
+            if node in {None, each}
+        )
 
 
-def _traced(drafts: Iterable[Draft]) -> tuple[ResolvedContainer, ...]:
-    """The containers with their health probes and what they wait for, in the order of that."""
-    ready = [replace(draft, container=replace(draft.container, health=health(draft))) for draft in drafts]
-    waits = trace(ready)
-    awaited = {name for each in waits.values() for wait in each for name in wait.providers}
-    return ordered(
-        replace(draft.container, waits=waits[name], awaited=name in awaited)
-        for draft in ready
-        for name in [draft.container.full_name]
-    )
+def _applies(wait: Wait, seen: Mapping[str, Any]) -> bool:
+    try:
+        return truth(wait.when, seen)
+    except ExpressionError:
+        return True
 
 
-def _draft(
-    context: _Context, choice: Choice, node: PlacedNode, image: tuple[Runtime, Mapping[str, Mapping[str, Any]]]
-) -> Draft:
-    """One container on one node, with its values, validated."""
-    runtime, contract = image
-    given = context.values.given(choice, runtime, node)
-    outcome = check(contract, given.everything())
-    for problem in outcome.errors:
-        context.wrong.setdefault(problem, []).append(f"{choice.name} on {node.name}")
-    container = ResolvedContainer(
-        site=context.site.site,
-        node=node.name,
-        name=choice.name,
-        service=choice.service.service,
-        image=_reference(context.catalogue, context.site, choice.container.image),
-        user=_user(context.catalogue, choice.container.image),
-        definition=choice.container,
-        knows=frozenset(runtime.contract),
-        values=given.plain,
-        secrets=given.secret,
-        mounts=_mounts(context, choice, node),
-        devices=_devices(context.host, choice),
-    )
-    return Draft(container, runtime, outcome.values)
+def _asked(probe: Probe | None, seen: Mapping[str, Any]) -> Ask | None:
+    """A health probe as the tool asks it: from outside where that is possible."""
+    try:
+        if isinstance(probe, Served):
+            return Ask(**seen["endpoint"](probe.endpoint).probe())
+        if isinstance(probe, Tcp):
+            return Ask(tcp=evaluate(probe.tcp, seen))
+        if isinstance(probe, Http):
+            return Ask(http=evaluate(probe.http, seen))
+    except ExpressionError:
+        return Ask()
+    return Ask() if probe else None
 
 
-def _runtimes(catalogue: Catalogue) -> Iterable[tuple[str, Runtime]]:
-    return ((image, catalogue.effective(image)) for image in catalogue.images)
+def _awaited(containers: Sequence[ResolvedContainer]) -> tuple[ResolvedContainer, ...]:
+    """Containers in the order of what waits for what, those that others wait for marked."""
+    awaited = {name for each in containers for wait in each.waits for name in wait.providers}
+    return ordered(replace(each, awaited=each.full_name in awaited) for each in containers)
 
 
-def _report(problems: Problems, site: Site, wrong: Mapping[Problem, Sequence[str]]) -> None:
-    """Name the line of the site file where a variable is set, or would be, and the containers that want it."""
-    for (name, text), containers in wrong.items():
-        if name in site.settings:
-            problems.add(("settings", name), text, f"`stackyard explain` tells what {name} takes")
-            continue
-        first = ", ".join(containers[:SHOWN])
-        more = f" and {len(containers) - SHOWN} more" if len(containers) > SHOWN else ""
-        remedy = "give it below `settings` of the site, or correct the catalogue"
-        problems.add(("settings", name), f"{text.rstrip('.')}; for {first}{more}", remedy)
+def ordered(containers: Iterable[ResolvedContainer]) -> tuple[ResolvedContainer, ...]:
+    """Providers before those that wait for them; otherwise as they come. A circle is left as it comes."""
+    everything = {container.full_name: container for container in containers}
+    done: dict[str, ResolvedContainer] = {}
+    open_: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in done or name in open_ or name not in everything:
+            return
+        open_.add(name)
+        for wait in everything[name].waits:
+            for provider in wait.providers:
+                visit(provider)
+        done[name] = everything[name]
+
+    for name in everything:
+        visit(name)
+    return tuple(done.values())
 
 
 def _reference(catalogue: Catalogue, site: Site, image: str) -> str:
@@ -162,44 +247,9 @@ def _user(catalogue: Catalogue, image: str) -> int:
     return service.uid(own)
 
 
-def _mounts(context: _Context, choice: Choice, node: PlacedNode) -> tuple[Mount, ...]:
-    mounts = [
-        Mount(
-            path=volume.path,
-            volume=volume.name,
-            source=_host_path(context.values, choice, volume.host, node),
-            read_only=volume.read_only,
-        )
-        for volume in choice.container.volumes
-    ]
-    if choice.container.node_cgroup:
-        mounts.extend(_cgroup_mounts(context.host, f"{context.site.site}-{node.name}"))
-    return tuple(mounts)
-
-
-def _host_path(values: Values, choice: Choice, text: str | None, node: PlacedNode) -> str | None:
-    if text is None:
-        return None
-    try:
-        made: Any = values.scope.plain(text, node)
-    except ExpressionError as error:
-        values.problems.add((), f"{choice.name} on {node.name}: volume {error}", "correct the catalogue")
-        return None
-    return str(made)
-
-
 def cgroup_paths(host: HostFacts, node: str) -> dict[str, str]:
     """The node's own directory -> where it appears in its containers, for each hierarchy."""
     return {
         f"/sys/fs/cgroup/{name}/stackyard/{node}".replace("//", "/"): f"/sys/fs/cgroup/{name}".rstrip("/")
         for name in host.cgroups
     }
-
-
-def _cgroup_mounts(host: HostFacts, node: str) -> list[Mount]:
-    return [Mount(path=path, source=source, create=False) for source, path in cgroup_paths(host, node).items()]
-
-
-def _devices(host: HostFacts, choice: Choice) -> tuple[str, ...]:
-    optional = (device for device in choice.container.optional_devices if device in host.devices)
-    return (*choice.container.devices, *optional)

@@ -7,36 +7,51 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from stackyard.model.service import Container, Probe, Role
+from stackyard.model.service import Container
 from stackyard.model.site import Address, Site
 from stackyard.secrets import Secret
 
 
 @dataclass(frozen=True)
 class Published:
-    """A port of a container that appears on the host."""
+    """The port of an endpoint that appears on the host."""
 
     container: str
-    name: str
-    scheme: str
+    endpoint: str
     port: int
     host_port: int
 
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """A node with its addresses."""
+    """A node with its addresses; ``groups`` and ``services`` are what its roles come to.
+
+    A word that is both means the group. ``zone`` is the availability zone of one that runs VMs.
+    """
 
     name: str
-    roles: tuple[Role, ...]
+    roles: tuple[str, ...]
+    groups: frozenset[str]
+    services: frozenset[str]
     management: Address
     tunnel: Address
-    zone: str
+    zone: str = ""
     published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True)
-class Wait:
+class Ask:
+    """A question that the tool asks by itself, from outside: ``host:port`` accepts, or a URL answers.
+
+    With neither, it can only be asked inside the container.
+    """
+
+    tcp: str | None = None
+    http: str | None = None
+
+
+@dataclass(frozen=True)
+class Waiting:
     """What a container waits for, in words, and the containers of the site that provide it.
 
     When none does, ``probe`` is how to ask for it, if that can be asked over the network.
@@ -44,7 +59,7 @@ class Wait:
 
     name: str
     providers: tuple[str, ...] = ()
-    probe: Probe | None = field(default=None, repr=False)
+    probe: Ask | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,7 @@ class ResolvedContainer:
     """One container on one node.
 
     ``values`` go into its environment, ``secrets`` into files, both by variable. ``knows`` are the variables of
-    its contract. ``health`` has its expressions evaluated. ``awaited`` says that others wait for it.
+    its contract. ``health`` is None for one that has no probe. ``awaited`` says that others wait for it.
     """
 
     site: str
@@ -78,8 +93,8 @@ class ResolvedContainer:
     secrets: Mapping[str, Secret]
     mounts: tuple[Mount, ...] = ()
     devices: tuple[str, ...] = ()
-    health: Probe | None = None
-    waits: tuple[Wait, ...] = ()
+    health: Ask | None = None
+    waits: tuple[Waiting, ...] = ()
     awaited: bool = False
 
     @property

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from stackyard.effects.process import docker, run
-from stackyard.effects.stream import stream
+from stackyard.effects.engine import Engine
 from stackyard.errors import StackyardError
 from stackyard.verify.frames import Frames
 from stackyard.verify.wait import until
@@ -69,7 +68,8 @@ class Tap:
 class Capture:
     """A capture that goes on."""
 
-    def __init__(self, tap: Tap) -> None:
+    def __init__(self, engine: Engine, tap: Tap) -> None:
+        self._engine = engine
         self.tap = tap
         self.frames = Frames()
         self.ready = False
@@ -78,7 +78,7 @@ class Capture:
 
     def start(self) -> None:
         """Begin, in place of one that was left."""
-        run([docker(), *self.tap.stop], check=False)
+        self._engine.attempt(*self.tap.stop)
         self._thread.start()
 
     def waits(self) -> str:
@@ -89,13 +89,13 @@ class Capture:
 
     def stop(self) -> None:
         """End it, and wait until its last line is read."""
-        run([docker(), *self.tap.stop], check=False)
+        self._engine.attempt(*self.tap.stop)
         if self._thread.is_alive():
             self._thread.join(DEADLINE)
 
     def _listen(self) -> None:
         try:
-            stream([docker(), *self.tap.start], self._take)
+            self._engine.stream(*self.tap.start, on_line=self._take)
         except StackyardError as error:
             self._said.append(error.message)
 

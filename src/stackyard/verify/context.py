@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from stackyard.events import Event, Report
 from stackyard.verify.capture import Capture
 from stackyard.verify.cloud import Cloud, Network, Port
-from stackyard.verify.target import Host, Target
+from stackyard.verify.target import ComputeNode, Target
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Vm:
     """A VM of the proof, with the address that it must get."""
 
     name: str
-    host: Host
+    host: ComputeNode
     port: Port
     id: str = ""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,14 +125,6 @@ class Frames:
         found = frame(self._record)
         if found:
             self._frames.append(found)
-
-
-def read(lines: Iterable[str]) -> list[Frame]:
-    """Return the encapsulated pings of a whole capture."""
-    frames = Frames()
-    for line in lines:
-        frames.feed(line)
-    return frames.seen()
 
 
 def expected(pair: Sequence[str], tunnels: Mapping[str, str]) -> list[Expected]:

@@ -6,7 +6,6 @@ an image needs one. The distribution's tools fetch the two packages, with its si
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import json
@@ -16,12 +15,11 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from stackyard.effects.lock import locked, patient
 from stackyard.effects.process import run
 from stackyard.errors import InputError, StackyardError
 from stackyard.events import Event, Report, silent
@@ -107,7 +105,9 @@ def ensure(state: Path, suite: str, report: Report = silent) -> Guest:
     directory = state / "guest" / identity(suite, architecture)
     if directory.exists():
         return load(directory)
-    with _lock(state / "guest"):
+    with locked(state / "guest" / ".lock", "build", patient(report, "guest")):
+        for rest in directory.parent.glob(".new-*"):  # of one that was killed
+            shutil.rmtree(rest)
         if not directory.exists():
             report(Event("started", "guest", f"{directory} is not there: kernel and busybox of {suite}"))
             begin = time.monotonic()
@@ -119,17 +119,6 @@ def ensure(state: Path, suite: str, report: Report = silent) -> Guest:
 def load(directory: Path) -> Guest:
     """Return the guest that is in a directory."""
     return Guest(**json.loads((directory / "manifest.json").read_text()), directory=directory)
-
-
-@contextmanager
-def _lock(guests: Path) -> Iterator[None]:
-    """Let one process build at a time, and begin without the rest of one that was killed."""
-    guests.mkdir(parents=True, exist_ok=True)
-    with (guests / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        for rest in guests.glob(".new-*"):
-            shutil.rmtree(rest)
-        yield
 
 
 def _build(directory: Path, suite: str, architecture: str) -> None:

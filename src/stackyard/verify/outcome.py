@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from stackyard.table import table
+
 Result = Literal["passed", "failed", "skipped"]
 
 _HEAD = ("CHECK", "RESULT", "TIME", "SEEN")
@@ -76,14 +78,8 @@ class Outcome:
 
     def as_text(self) -> str:
         """Return it as a table, then what was worth showing, then what failed and what to do about it."""
-        rows = [_HEAD, *(_row(check) for check in self.checks)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
-        table = [
-            "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-            for row in rows
-        ]
         shown = [line for check in self.checks if check.saw.lines for line in ["", *check.saw.lines]]
-        return "\n".join([*table, *shown, *_failures(self.checks), "", self._verdict()])
+        return "\n".join([table(_HEAD, map(_row, self.checks)), *shown, *_failures(self.checks), "", self._verdict()])
 
     def _verdict(self) -> str:
         failed = [check.name for check in self.checks if check.result != "passed"]

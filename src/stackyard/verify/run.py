@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from stackyard.effects.engine import Engine
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
 from stackyard.verify.capture import Capture, capturing
@@ -16,10 +17,16 @@ from stackyard.verify.target import Target
 
 
 def verify(
-    target: Target, api: Api, report: Report, *, keep: bool = False, phases: Sequence[Phase] = PHASES
+    engine: Engine,
+    target: Target,
+    api: Api,
+    report: Report,
+    *,
+    keep: bool = False,
+    phases: Sequence[Phase] = PHASES,
 ) -> Outcome:
     """Prove a site, and delete what that has made, however it ends, unless it is to be kept."""
-    run = Run(target, Cloud(api), report, tuple(Capture(tap) for tap in target.taps))
+    run = Run(target, Cloud(api), report, tuple(Capture(engine, tap) for tap in target.taps))
     begun = time.monotonic()
     checks: list[Check] = []
     try:

@@ -16,7 +16,7 @@ LEAST = 2
 
 
 @dataclass(frozen=True)
-class Host:
+class ComputeNode:
     """A compute node; ``request`` is the availability zone to ask for so that a VM lands on it."""
 
     name: str
@@ -32,7 +32,7 @@ class Target:
     site: str
     encapsulation: str
     credentials: Mapping[str, str]
-    hosts: tuple[Host, ...]
+    hosts: tuple[ComputeNode, ...]
     taps: tuple[Tap, ...]
     guest: Guest
     tag: str
@@ -64,9 +64,9 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
     )
 
 
-def _hosts(resolved: ResolvedSite) -> tuple[Host, ...]:
+def _hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
     """Return the compute nodes; of one that shares its zone, the node is named in the request."""
-    nodes = [node for node in resolved.nodes if "compute" in node.roles]
+    nodes = [node for node in resolved.nodes if node.zone]
     if len(nodes) < LEAST:
         raise InputError(
             f"the site {resolved.name} has {len(nodes)} compute node: there is no way between two to prove",
@@ -74,7 +74,7 @@ def _hosts(resolved: ResolvedSite) -> tuple[Host, ...]:
         )
     sharing = Counter(node.zone for node in nodes)
     return tuple(
-        Host(
+        ComputeNode(
             name=node.name,
             zone=node.zone,
             tunnel=str(node.tunnel),
@@ -93,9 +93,7 @@ def _taps(resolved: ResolvedSite, tag: str) -> tuple[Tap, ...]:
             "add `capture: [{container: …, command: […]}]` to `declares` of its SDN's service",
         )
     by_key = {container.key: container for container in resolved.containers}
-    keys = [
-        (node.name, f"{node.name}/{declared[0]['container']}") for node in resolved.nodes if "compute" in node.roles
-    ]
+    keys = [(node.name, f"{node.name}/{declared[0]['container']}") for node in resolved.nodes if node.zone]
     return tuple(
         Tap(
             node=node,

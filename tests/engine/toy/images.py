@@ -14,7 +14,10 @@ import jinja2
 import markupsafe
 
 from stackyard.catalogue import load
-from stackyard.effects.process import docker
+from stackyard.catalogue.container import container_json
+from stackyard.effects.engine import Engine
+
+DOCKER = Engine().client
 
 ROOT = Path(__file__).parents[3]
 CATALOGUE = Path(__file__).parent / "catalogue"
@@ -24,12 +27,12 @@ BASE = "toy.test/base:1"
 
 def make() -> None:
     """Make the images, as `docker images` shows below toy.test."""
-    made = subprocess.run([docker(), "import", "-", BASE], input=_base(), capture_output=True, check=False)
+    made = subprocess.run([DOCKER, "import", "-", BASE], input=_base(), capture_output=True, check=False)
     assert made.returncode == 0, made.stderr
     catalogue = load(CATALOGUE, "1", "plain")
     for name, (service, image) in catalogue.images.items():
         user = image.user or service.user
-        container = json.dumps(catalogue.container_json(name, "0123456789ab"))
+        container = json.dumps(container_json(catalogue, name))
         files = {"opt/stackyard/container/container.json": container.encode()}
         for folder in catalogue.folders[service.service]:
             for path in folder.glob("*.py"):
@@ -39,14 +42,12 @@ def make() -> None:
 
 def _commit(name: str, user: int, content: bytes) -> None:
     entrypoint = '["/usr/bin/python3","-IS","/opt/stackyard/bin/entrypoint"]'
-    identity = subprocess.run(
-        [docker(), "create", BASE, "x"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    subprocess.run([docker(), "cp", "-", f"{identity}:/"], input=content, check=True)
+    identity = subprocess.run([DOCKER, "create", BASE, "x"], capture_output=True, text=True, check=True).stdout.strip()
+    subprocess.run([DOCKER, "cp", "-", f"{identity}:/"], input=content, check=True)
     changes = [f"ENTRYPOINT {entrypoint}", f"USER {user}", "CMD []", "ENV PATH=/usr/bin"]
     options = [word for change in changes for word in ("--change", change)]
-    subprocess.run([docker(), "commit", *options, identity, f"toy.test/{name}:1"], check=True, capture_output=True)
-    subprocess.run([docker(), "rm", identity], check=True, capture_output=True)
+    subprocess.run([DOCKER, "commit", *options, identity, f"toy.test/{name}:1"], check=True, capture_output=True)
+    subprocess.run([DOCKER, "rm", identity], check=True, capture_output=True)
 
 
 def _tar(files: dict[str, bytes], user: int) -> bytes:

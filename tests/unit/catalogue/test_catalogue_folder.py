@@ -9,10 +9,13 @@ import pytest
 import yaml
 
 from stackyard.catalogue import Catalogue, catalogue_root, load, open_site, releases, sdns
+from stackyard.catalogue.container import container_json
 from stackyard.catalogue.schema import MODELS, schema, schema_text
+from stackyard.entrypoint.container import Container
 from stackyard.entrypoint.contract import read_environment
 from stackyard.entrypoint.expressions import truth
 from stackyard.entrypoint.render import Renderer
+from stackyard.entrypoint.session import Session
 
 ROOT = catalogue_root()
 REPOSITORY = Path(__file__).parents[3]
@@ -39,6 +42,7 @@ EXAMPLES = {
     "str": "text",
     "name": "name",
     "host": "192.0.2.10",
+    "hosts": "192.0.2.10,192.0.2.11",
     "address": "192.0.2.10",
     "cidr": "192.0.2.0/24",
     "port": "1024",
@@ -48,6 +52,7 @@ EXAMPLES = {
     "list": "one,two",
     "path": "/path",
     "secret": "secret",
+    "text": "one\ntwo",
     "json": "[]",
 }
 
@@ -56,7 +61,7 @@ EXAMPLES = {
 @pytest.mark.parametrize(("catalogue", "image"), _images(), ids=lambda value: value if isinstance(value, str) else "")
 def test_templates_render(catalogue: Catalogue, image: str, everything: bool) -> None:
     """With the required variables alone, and with all of them."""
-    data = catalogue.container_json(image, "")
+    data = container_json(catalogue, image)
     env = {
         name: str(variable["example"] or (variable["values"] or [EXAMPLES[variable["type"]]])[0])
         for name, variable in data["contract"].items()
@@ -65,9 +70,10 @@ def test_templates_render(catalogue: Catalogue, image: str, everything: bool) ->
     outcome = read_environment(data["contract"], env, known=data["known"])
     assert not outcome.errors
     folders = [*catalogue.folders[data["service"]], catalogue.fragment_templates]
-    renderer = Renderer(outcome.values, [str(folder) for folder in folders])
+    session = Session(Container(data, ""), outcome.values, "")
+    renderer = Renderer(session.context, [str(folder) for folder in folders])
     for template in data["templates"].values():
-        if truth(template["when"], outcome.values):
+        if truth(template["when"], session.context):
             assert renderer.file(template["source"]) is not None
 
 

@@ -37,7 +37,7 @@ extends:
         command: [app-own]
     containers:
       app-api: {stop_seconds: 90}
-      app-own: {image: app-own, directory: app, node: controller}
+      app-own: {image: app-own, directory: app, group: app}
 """
 EXTRA = """\
 service: extra
@@ -92,7 +92,7 @@ def test_own_folder_changes_services(write) -> None:
     assert service.contract["OWN"].default == 1
     assert (image.contract["WORKERS"].default, image.contract["WORKERS"].help) == (9, "Processes of the API.")
     assert service.containers["app-api"].stop_seconds == 90
-    assert service.containers["app-api"].ports[0].port == 8000
+    assert service.containers["app-api"].group == "controller"
     assert catalogue.services["db"].user == 2601
     assert "OWN" in catalogue.known
 
@@ -211,12 +211,12 @@ def test_show_tells_what_is_the_sites(write, capsys: pytest.CaptureFixture[str])
     for each in ("OWN", "default: 9", "app-own", "stop_seconds: 90", "app.conf.j2", "blue.conf.j2", "python/app.txt"):
         assert each in summary
         assert sum("# site: own/" in line and each in line for line in text.splitlines()) >= 2
-    assert "# site: own/layer.yaml:12, was `4` in catalogue/openstack/app/service.yaml:35" in summary
+    assert "# site: own/layer.yaml:12, was `4` in catalogue/openstack/app/service.yaml:37" in summary
     assert "# site: own/app/blue.conf.j2, in place of catalogue/blue/app/blue.conf.j2" in summary
     assert "BLUE_PORT: {type: port, default: 6641, help: Port of Blue.}  # catalogue/blue/sdn.yaml:7" in text
     text = show(capsys, "db")
     assert "# - database-server " in text
-    assert "# site: own/layer.yaml:5, removed from catalogue/common/db/service.yaml:9" in text
+    assert "# site: own/layer.yaml:5, removed from catalogue/common/db/service.yaml:11" in text
 
 
 def test_everything_of_the_own_folder_is_shown(write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stackyard.catalogue import load, load_site, load_structure, open_site, site_path
+from stackyard.catalogue.container import container_json
 from stackyard.errors import InputError
 
 
@@ -26,7 +27,7 @@ def test_extension_is_laid_over_the_service(good: Path) -> None:
     service, image = load(good / "catalogue", "1.0", "blue").image("app-api")
     assert list(service.templates) == ["/etc/app/app.conf", "/etc/app/blue.conf"]
     assert image.command == ("app-api", "--blue")
-    assert [need.name for need in image.needs] == ["the queue", "Blue"]
+    assert [wait.container for wait in image.wait_for] == ["app-extra", "switch"]
     assert load(good / "catalogue", "1.0", "red").image("app-api")[1].command == ("app-api",)
 
 
@@ -39,7 +40,7 @@ def test_fragment_names_its_service_and_gives_way_to_it(good: Path) -> None:
 
 def test_effective_is_service_then_image_without_its_base(good: Path) -> None:
     runtime = load(good / "catalogue", "1.0", "blue").effective("app-api")
-    assert [need.name for need in runtime.needs] == ["the node", "the queue", "Blue"]
+    assert [wait.container for wait in runtime.wait_for] == ["db", "app-extra", "switch"]
     assert runtime.contract["WORKERS"].default == 4
     assert runtime.command == ("app-api", "--blue")
     assert runtime.health is None
@@ -53,13 +54,14 @@ def test_folders_end_with_the_extension(good: Path) -> None:
 
 
 def test_container_json(good: Path) -> None:
-    data = load(good / "catalogue", "1.0", "blue").container_json("app-api", "0123456789ab")
+    data = container_json(load(good / "catalogue", "1.0", "blue"), "app-api")
     assert json.loads(json.dumps(data)) == data
-    assert data["version"] == 1
+    assert data["version"] == 2
     assert (data["image"], data["service"], data["release"]) == ("app-api", "app", "1.0")
-    assert data["identity"] == "0123456789ab"
     assert data["health"] is None
-    assert data["needs"][0] == {"name": "the node", "deadline": 300, "file": "/run/node"}
+    assert data["wait_for"][0] == {"name": "db", "deadline": 300, "when": None, "probe": {"file": "/run/node"}}
+    assert data["endpoints"]["api"]["variables"] == {"hosts": "HOST_IP"}
+    assert data["endpoints"]["database"]["variables"] == {"hosts": "DATABASE_SERVER"}
     assert data["contract"]["WORKERS"]["type"] == "int"
     assert data["retired"] == {"OLD_NAME": "it is LOG_LEVEL now"}
 

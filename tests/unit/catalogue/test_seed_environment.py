@@ -3,6 +3,7 @@
 import pytest
 
 from stackyard.catalogue import catalogue_root, load
+from stackyard.catalogue.container import container_json
 from stackyard.entrypoint.contract import read_environment
 
 SEED = """\
@@ -41,7 +42,7 @@ def catalogue():
 
 @pytest.mark.parametrize("image", ["glance-api", "nova-api", "nova-conductor", "nova-scheduler", "nova-novncproxy"])
 def test_the_seeds_environment_is_enough(catalogue, image):
-    data = catalogue.container_json(image, "")
+    data = container_json(catalogue, image)
     outcome = read_environment(data["contract"], ENVIRONMENT, known=data["known"], retired=data["retired"])
     assert not outcome.errors
     assert outcome.values["KEYSTONE_PASSWORD"] == outcome.values["DATABASE_PASSWORD"] == ENVIRONMENT["ADMIN_PASSWORD"]
@@ -49,6 +50,6 @@ def test_the_seeds_environment_is_enough(catalogue, image):
 
 
 def test_what_went_away_is_named(catalogue):
-    data = catalogue.container_json("nova-api", "")
+    data = container_json(catalogue, "nova-api")
     outcome = read_environment(data["contract"], ENVIRONMENT, known=data["known"], retired=data["retired"])
     assert any("VNC_PROXY" in note and "HOST_IP" in note for note in outcome.notes)

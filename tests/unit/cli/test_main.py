@@ -8,6 +8,7 @@ import pytest
 
 from stackyard import cli
 from stackyard.catalogue import open_site
+from stackyard.catalogue.container import container_json
 from stackyard.entrypoint.container import Container
 from stackyard.entrypoint.explain import as_text
 
@@ -55,7 +56,7 @@ def test_error_with_hint_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_explain_is_what_the_image_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("explain", "app-api", "--site", "small") == 0
-    container = Container(open_site("small")[1].container_json("app-api", ""), "")
+    container = Container(container_json(open_site("small")[1], "app-api"), "")
     assert capsys.readouterr().out == as_text(container)
 
 

@@ -1,23 +1,22 @@
 """What stands in the way of `up` is told with its line and its remedy, before anything is touched."""
 
 import errno
+import json
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fakes import FakeEngine, FakeHost
 from resolved_sites import TOY, resolved
 from stackyard.bundle import bundle
-from stackyard.deploy import check, engine
+from stackyard.deploy import check
 from stackyard.deploy.state import SiteState, locked
-from stackyard.effects import host
+from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan, decide
 from stackyard.plan.observed import Observed
 from stackyard.plan.resolved import ResolvedSite
-
-Refused = Callable[..., InputError]
 
 
 def planned(site: ResolvedSite, *, built: bool = True) -> Plan:
@@ -25,64 +24,57 @@ def planned(site: ResolvedSite, *, built: bool = True) -> Plan:
     return decide(site.networks, bundle(site, b"key").targets, Observed({}, {}, images))
 
 
-@pytest.fixture
-def refused(monkeypatch: pytest.MonkeyPatch) -> Refused:
+OTHER = {
+    "network ls": "1",
+    "network inspect": json.dumps(
+        [{"Name": "other", "Labels": None, "IPAM": {"Config": [{"Subnet": "172.31.97.128/25"}]}}]
+    ),
+}
+"""An engine that has a network which overlaps the toy site's."""
+PUBLISHED = {"ps --filter publish": "other-one"}
+
+
+def refused(host: Host, *, built: bool = True, **changes: object) -> InputError:
     """Refuses the toy site, with top-level keys changed, before it is up."""
-    monkeypatch.setattr(engine, "publishers", lambda _port: [])
-    monkeypatch.setattr(engine, "other_networks", lambda _site: {"other": ("172.31.97.128/25",)})
-
-    def call(*, built: bool = True, **changes: object) -> InputError:
-        site = resolved("toy", TOY, **changes)
-        with pytest.raises(InputError) as caught:
-            check.engine_allows(
-                site, planned(site, built=built), lambda path: f"toy.yaml:{len(path)}: " if path else ""
-            )
-        return caught.value
-
-    return call
+    site = resolved("toy", TOY, **changes)
+    plan = planned(site, built=built)
+    with pytest.raises(InputError) as caught:
+        check.engine_allows(host, site, plan)
+    return caught.value
 
 
-def test_a_port_that_another_process_has(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
+def test_a_port_that_another_process_has() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        error = refused(publish={"offset": port - 7000} if port >= 7000 else {})
-    assert error.message.startswith(f"toy.yaml:1: publish: port {port} (echo) of 127.0.0.1 is in use by ")
+        error = refused(Host(FakeEngine(), Path("/nowhere")), publish={"offset": port - 7000} if port >= 7000 else {})
+    assert error.message.startswith(f"publish: port {port} (echo) of 127.0.0.1 is in use by ")
     assert "(process " in error.message
     assert "offset" in error.hint
 
 
-def test_ports_that_another_container_has_are_one_problem(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
-    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: False)
-    monkeypatch.setattr(engine, "publishers", lambda _port: ["other-one"])
-    assert refused().message.endswith(" of 127.0.0.1 is in use by the container other-one")
+def test_ports_that_another_container_has_are_one_problem() -> None:
+    error = refused(FakeHost(FakeEngine(PUBLISHED), taken=None))
+    assert error.message.endswith(" of 127.0.0.1 is in use by the container other-one")
 
 
-def test_an_address_that_the_host_has_not(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
-    error = refused(publish={"address": "192.0.2.77"})
-    assert error.message == "toy.yaml:2: publish.address: this host has no address 192.0.2.77"
+def test_an_address_that_the_host_has_not() -> None:
+    error = refused(FakeHost(), publish={"address": "192.0.2.77"})
+    assert error.message == "publish.address: this host has no address 192.0.2.77"
 
 
-def test_a_network_that_another_has(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: True)
-    error = refused()
-    assert error.message.startswith("toy.yaml:2: networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.128/25")
+def test_a_network_that_another_has() -> None:
+    error = refused(FakeHost(FakeEngine(OTHER)))
+    assert error.message.startswith("networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.128/25")
 
 
-def test_images_that_are_not_there(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "other_networks", lambda _site: {})
-    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: True)
-    error = refused(built=False)
+def test_images_that_are_not_there() -> None:
+    error = refused(FakeHost(), built=False)
     assert error.message.startswith("3 of the site's images are not there: ")
     assert "stackyard build" in error.hint
 
 
-def test_all_that_stands_in_the_way_is_told_at_once(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host, "port_is_free", lambda _host, _port: False)
-    monkeypatch.setattr(engine, "publishers", lambda _port: ["other-one"])
-    message = refused(built=False).message
+def test_all_that_stands_in_the_way_is_told_at_once() -> None:
+    message = refused(FakeHost(FakeEngine(OTHER | PUBLISHED), taken=None), built=False).message
     for word in ("3 problems", "are not there", "the container other-one", "overlaps 172.31.97.128/25"):
         assert word in message
 
@@ -90,7 +82,7 @@ def test_all_that_stands_in_the_way_is_told_at_once(refused: Refused, monkeypatc
 def test_no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(InputError, match=r"`stackyard up` .* needs root") as caught:
-        check.root("up")
+        check.root(Host.local(), "up")
     assert "sudo" in caught.value.hint
 
 
@@ -104,6 +96,7 @@ def test_state_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_a_port_is_free_and_an_address_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host.local()
     assert host.has_address("127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

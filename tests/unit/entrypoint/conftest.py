@@ -34,6 +34,18 @@ CONTRACT: dict[str, dict[str, Any]] = {
     "VIRT_TYPE": {"type": "enum", "values": ["auto", "kvm", "qemu"], "default": "auto", "help": "Hypervisor."},
 }
 
+ENDPOINTS: dict[str, dict[str, Any]] = {
+    "database": {
+        "title": "the database",
+        "scheme": "mysql",
+        "port": 3306,
+        "path": "/nova",
+        "check": None,
+        "variables": {"hosts": "MYSQL_SERVER", "password": "ADMIN_PASSWORD"},
+    },
+    "queue": {"title": "the queue", "scheme": "amqp", "port": 5672, "variables": {"hosts": "KEYSTONE_SERVER"}},
+}
+
 TEMPLATE = """\
 [DEFAULT]
 debug = {{ DEBUG }}
@@ -54,7 +66,7 @@ class Image:
         self.folder = folder / "container"
         self.root = folder / "root"
         self.data: dict[str, Any] = {
-            "version": 1,
+            "version": 2,
             "image": "nova-api",
             "service": "nova",
             "release": "2026.2",
@@ -66,10 +78,10 @@ class Image:
             "command": ["true"],
             "prepare": [],
             "afterwards": [],
-            "needs": [],
+            "wait_for": [],
+            "endpoints": copy.deepcopy(ENDPOINTS),
             "health": None,
             "bootstrap": [],
-            "identity": "0123456789ab",
             "overrides": "oslo",
         }
         self.template("nova.conf.j2", TEMPLATE)

@@ -12,10 +12,10 @@ import pytest
 from stackyard.entrypoint import bootstrap as module
 from stackyard.entrypoint import markers
 from stackyard.entrypoint.bootstrap import bootstrap
+from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.failure import Failure
-from stackyard.entrypoint.markers import bootstrapped
+from stackyard.entrypoint.markers import unfinished
 
-URL = "mysql://nova:{{ ADMIN_PASSWORD }}@{{ MYSQL_SERVER }}:3306/nova"
 ENV = {"PATH": "/usr/bin:/bin"}
 
 
@@ -31,9 +31,9 @@ class Server:
         self.rows: dict[str, str] | None = None
         self.locks: dict[str, Connection] = {}
         self.changed = threading.Condition()
-        self.places: list[markers.Place] = []
+        self.places: list[Endpoint] = []
 
-    def connect(self, place: markers.Place) -> Connection:
+    def connect(self, place: Endpoint) -> Connection:
         self.places.append(place)
         if self.excuses:
             raise DatabaseError(1045, self.excuses.pop(0))
@@ -83,9 +83,7 @@ class Connection:
         elif query == markers.DONE:
             server.rows[parameters[0]] = parameters[1]
         elif query == markers.IS_DONE:
-            self.result = [(1,)] if server.rows.get(parameters[0]) == parameters[1] else []
-        elif query == markers.ANY_DONE:
-            self.result = [(1,)] if parameters[0] in server.rows.values() else []
+            self.result = [(1,)] if server.rows.get(parameters[0]) in parameters[1] else []
         else:
             raise AssertionError(query)
 
@@ -95,7 +93,12 @@ def made(image, tmp_path):
     """A step that leaves a letter in a file each time it runs; the letters."""
     path = tmp_path / "made"
     image.data["bootstrap"] = [
-        {"name": "schema", "run": [["sh", "-c", f"echo -n x >> {path}"]], "marker": URL},
+        {
+            "name": "schema",
+            "run": [["sh", "-c", f"echo -n x >> {path}"]],
+            "marker": "database",
+            "identity": "0123456789ab",
+        },
     ]
     return lambda: path.read_text() if path.exists() else ""
 
@@ -103,13 +106,15 @@ def made(image, tmp_path):
 def test_a_step_runs_once_for_an_identity(image, begin, made, capsys):
     server = Server()
     bootstrap(begin(), ENV, connect=server.connect)
-    assert server.places[0] == ("192.0.2.10", 3306, "nova", "contrail123", "nova")
+    (database,) = server.places
+    assert (database.host, database.port, database.password) == ("192.0.2.10", 3306, "contrail123")
+    assert markers.where(database) == "database nova at 192.0.2.10:3306"
     assert (made(), server.rows, server.locks) == ("x", {"schema": "0123456789ab"}, {})
     assert image.rendered().exists()
     bootstrap(begin(), ENV, connect=server.connect)
     assert made() == "x"
     assert "bootstrap step schema: already done" in capsys.readouterr().err
-    image.data["identity"] = "ba9876543210"
+    image.data["bootstrap"][0]["identity"] = "ba9876543210"
     bootstrap(begin(), ENV, connect=server.connect)
     assert (made(), server.rows) == ("xx", {"schema": "ba9876543210"})
 
@@ -199,13 +204,25 @@ def test_one_step_alone(image, begin, made, tmp_path):
     assert "did you mean schema?" in done.stderr
 
 
-def test_the_need_of_a_bootstrapped_database():
-    url = "mysql://nova:hush@h:3306/nova"
+def test_a_step_that_an_earlier_version_did_is_done(image, begin, made):
+    server = Server()
+    bootstrap(begin(), ENV, connect=server.connect)
+    image.data["bootstrap"][0].update(identity="ba9876543210", adopts=["0123456789ab"])
+    bootstrap(begin(), ENV, connect=server.connect)
+    assert (made(), server.rows) == ("x", {"schema": "0123456789ab"})
+
+
+def test_waiting_for_the_steps_of_a_job():
+    database = Endpoint("database", {"port": 3306}, ["h"])
+    steps = {"schema": ["1", "adopted"]}
     server = Server("Access denied")
-    assert bootstrapped(url, "schema", "1", server.connect) == "Access denied"
-    assert "has not begun" in str(bootstrapped(url, "schema", "1", server.connect))
+    assert unfinished(database, steps, server.connect) == "Access denied"
+    assert "has not begun" in str(unfinished(database, steps, server.connect))
     server.rows = {"schema": "0", "other": "1"}
-    assert bootstrapped(url, "schema", "1", server.connect) == "its bootstrap has not finished"
-    assert bootstrapped(url, None, "1", server.connect) is None
-    server.rows = {"schema": "1"}
-    assert bootstrapped(url, "schema", "1", server.connect) is None
+    assert unfinished(database, steps, server.connect) == "its bootstrap has not finished: schema"
+    for identity in ("1", "adopted"):
+        server.rows = {"schema": identity}
+        assert unfinished(database, steps, server.connect) is None
+    assert (
+        unfinished(database, {**steps, "accounts": ["1"]}, server.connect) == "its bootstrap has not finished: accounts"
+    )

@@ -45,7 +45,7 @@ KEYSTONE_SERVER
 
 @pytest.fixture
 def container(image):
-    image.data["needs"] = [{"name": "the database of nova"}]
+    image.data["wait_for"] = [{"name": "the database of nova"}]
     return Container(image.data, "")
 
 

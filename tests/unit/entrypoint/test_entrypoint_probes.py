@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from stackyard.entrypoint import health, markers, needs
+from stackyard.entrypoint import health, waits
+from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.expressions import ExpressionError
 from stackyard.entrypoint.failure import Failure
 from stackyard.entrypoint.probes import http as ask_http
@@ -126,7 +127,7 @@ class Clock:
 def wait(answers, deadline=300.0):
     clock = Clock()
     asked = iter(answers)
-    needs.wait("the database", lambda: next(asked, "refused"), deadline, clock=clock.time, sleep=clock.sleep)
+    waits.wait("the database", lambda: next(asked, "refused"), deadline, clock=clock.time, sleep=clock.sleep)
     return clock
 
 
@@ -160,9 +161,10 @@ def test_pauses_grow_from_a_fifth_of_a_second_to_one():
 
 def test_a_start_waits_until_the_port_is_open(image):
     port = free_port()
-    image.data["needs"] = [
-        {"name": "the queue", "tcp": f"{{{{ KEYSTONE_SERVER }}}}:{port}", "deadline": 30},
-        {"name": "never", "tcp": "127.0.0.1:1", "when": "GLANCE_SERVER"},
+    image.data["endpoints"]["queue"]["port"] = port
+    image.data["wait_for"] = [
+        {"name": "the queue", "probe": {"endpoint": "queue"}, "deadline": 30},
+        {"name": "never", "probe": {"tcp": "127.0.0.1:1"}, "when": "GLANCE_SERVER"},
     ]
     image.data["command"] = ["echo", "started"]
     process = image.popen(env={"KEYSTONE_SERVER": "127.0.0.1", "ADMIN_PASSWORD": "hush"})
@@ -176,7 +178,7 @@ def test_a_start_waits_until_the_port_is_open(image):
 
 
 def test_a_start_gives_up_with_what_was_seen_last(image):
-    image.data["needs"] = [{"name": "the queue", "tcp": f"127.0.0.1:{free_port()}", "deadline": 1}]
+    image.data["wait_for"] = [{"name": "the queue", "probe": {"tcp": f"127.0.0.1:{free_port()}"}, "deadline": 1}]
     done = image.start()
     assert done.returncode == 1
     assert "gave up waiting for the queue" in done.stderr
@@ -200,10 +202,49 @@ def test_health_of_a_command_is_its_exit_code(image, code):
     assert (done.returncode, done.stderr) == (code, "")
 
 
-def test_a_marker_url():
-    where = markers.place("mysql+pymysql://nova:p%40ss%2F@[::1]:3307/nova_api")
-    assert where == ("::1", 3307, "nova", "p@ss/", "nova_api")
-    assert "p@ss" not in str(where)
-    for wrong in ("http://h/x", "mysql://h", "mysql:///x"):
-        with pytest.raises(Failure, match="marker"):
-            markers.place(wrong)
+def test_one_member_of_an_endpoint_is_enough(begin, image, listening):
+    for name in ("KEYSTONE_SERVER", "MYSQL_SERVER"):
+        image.data["contract"][name]["type"] = "hosts"
+    image.data["endpoints"]["queue"]["port"] = listening
+    session = begin({"KEYSTONE_SERVER": "127.0.0.2,127.0.0.1", "ADMIN_PASSWORD": "x"})
+    words, ask = question({"endpoint": "queue"}, session, {})
+    assert words == f"tcp 127.0.0.2:{listening}, 127.0.0.1:{listening}"
+    assert ask() is None
+    image.data["endpoints"]["queue"]["port"] = free_port()
+    assert question({"endpoint": "queue"}, begin(), {})[1]() is not None
+
+
+def test_an_endpoint_with_a_check_is_asked_for_it(begin, image, web):
+    image.data["endpoints"]["api"] = {"scheme": "http", "port": int(web.rpartition(":")[2]), "path": "/v3"}
+    image.data["endpoints"]["api"]["variables"] = {"hosts": "KEYSTONE_SERVER"}
+    for status, seen in ((200, None), (503, "status 503")):
+        image.data["endpoints"]["api"]["check"] = f"/{status}"
+        session = begin({"KEYSTONE_SERVER": "127.0.0.1", "ADMIN_PASSWORD": "x"})
+        words, ask = question({"endpoint": "api"}, session, {})
+        assert (words, ask()) == (f"{web}/{status}", seen)
+
+
+def test_an_endpoint_nobody_knows(begin):
+    with pytest.raises(ExpressionError, match="knows no endpoint 'queu'"):
+        question({"endpoint": "queu"}, begin(), {})
+
+
+def test_an_endpoint_in_a_template_is_quoted_once(begin, image):
+    image.data["endpoints"]["database"]["variables"]["user"] = "VIRT_TYPE"
+    session = begin({"KEYSTONE_SERVER": "2001:db8::1", "ADMIN_PASSWORD": "p@ss/:"})
+    assert session.endpoint("database").url == "mysql://auto:p%40ss%2F%3A@[2001:db8::1]:3306/nova"
+    assert session.masked().endpoint("database").url == "mysql://auto:********@[2001:db8::1]:3306/nova"
+
+
+@pytest.mark.parametrize(
+    ("url", "members", "origin"),
+    [
+        ("http://h:5000/v3", ["h:5000", "g:5000"], "http://h:5000"),
+        ("https://name.example.org/v3", ["name.example.org:443"], "https://name.example.org"),
+        ("http://[2001:db8::1]:5001", ["[2001:db8::1]:5001"], "http://[2001:db8::1]:5001"),
+        ("http://user:p@x:80/", ["x:80"], "http://user:p@x:80"),
+    ],
+)
+def test_a_url_wins_over_hosts(url, members, origin):
+    endpoint = Endpoint("identity", {"port": 5000, "scheme": "http", "path": "/v3"}, ["h", "g"], url=url)
+    assert (endpoint.members, endpoint.origin, endpoint.url) == (members, origin, url)

@@ -124,7 +124,7 @@ def test_afterwards_runs_beside_and_is_no_child_of_the_process(image, tmp_path):
 
 @pytest.mark.parametrize("probe", [{"tcp": "127.0.0.1:1"}, {"exec": ["sleep", "600"]}, {"file": "/nowhere"}])
 def test_sigterm_ends_the_waiting(image, probe):
-    image.data["needs"] = [{"name": "godot", **probe}, {"name": "x", "file": "/nowhere"}]
+    image.data["wait_for"] = [{"name": "godot", "probe": probe}, {"name": "x", "probe": {"file": "/nowhere"}}]
     process = image.popen()
     if "exec" in probe:
         time.sleep(0.7)

@@ -88,18 +88,20 @@ def test_the_container_folder_has_templates_scripts_and_what_is_shared(make: Mak
     assert "containers/bare/templates/shared.j2" not in context
 
 
-def test_images_of_a_service_have_one_identity_of_its_bootstrap(make: Make, root: Path) -> None:
-    def identities() -> set[str]:
-        context = make().context
-        names = [f"containers/{name}/container.json" for name in ("app", "app-api", "app-agent")]
-        return {json.loads(context[name].content)["identity"] for name in names}  # type: ignore[arg-type]
+def test_a_step_has_the_identity_of_what_it_runs(make: Make, root: Path) -> None:
+    def identity() -> str:
+        data = json.loads(make().context["containers/app/container.json"].content)  # type: ignore[arg-type]
+        return str(data["bootstrap"][0]["identity"])
 
-    before = identities()
-    assert len(before) == 1
+    before = identity()
     (root / "area/app/app.conf.j2").write_text("other")
-    assert identities() == before
+    (root / "area/app/other").write_text("#!/bin/sh\n")
+    assert identity() == before
     (root / "area/app/migrate").write_text("#!/bin/sh\necho more\n")
-    assert identities() != before
+    assert identity() != before
+    changed = identity()
+    (root / "releases/1/python/app.txt").write_text("app==2\n")
+    assert identity() != changed
 
 
 def test_the_baked_database_has_valid_values_and_no_needs(make: Make) -> None:
@@ -107,5 +109,5 @@ def test_the_baked_database_has_valid_values_and_no_needs(make: Make) -> None:
     environment = context["database/environment"].content
     assert environment == b"MYSQL_SERVER=192.0.2.10\nTOKEN=example\n"
     data = json.loads(context["database/services/app/container.json"].content)  # type: ignore[arg-type]
-    assert data["needs"] == [] and data["command"] == []  # noqa: PT018
+    assert data["wait_for"] == [] and data["command"] == []  # noqa: PT018
     assert json.loads(context["database/services/app/declares.json"].content) == {"database": [{"name": "app"}]}  # type: ignore[arg-type]

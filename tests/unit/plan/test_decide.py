@@ -86,8 +86,8 @@ def test_the_plan_from_nothing_is_the_golden_text(toy: Resolve) -> None:
         "  + network toytest-tunnel 172.31.97.0/24: create, not there\n"
         "  + node one: create, not there\n"
         "  + node two: create, not there\n"
-        "  + container one/echo: create, not there\n"
         "  + container one/set-up: create, not there\n"
+        "  + container one/echo: create, not there\n"
         "  + container two/late: create, not there\n"
         "create 5\n"
     )

@@ -10,16 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resolved_sites import TOY, Resolve, resolved
+from stackyard.catalogue import load
 from stackyard.errors import InputError
 from stackyard.model.site import Networks, Node, Site
-from stackyard.plan.nodes import place
+from stackyard.plan.placement import addressed
 from stackyard.plan.resolved import ResolvedSite
 
 
 def test_containers_of_a_role_run_on_its_nodes(toy: Resolve) -> None:
-    assert [each.key for each in toy().containers] == ["one/echo", "one/set-up", "two/late"]
+    assert [each.key for each in toy().containers] == ["one/set-up", "one/echo", "two/late"]
     both = {"one": {"roles": ["controller", "compute"]}, "two": {"roles": ["compute"]}}
-    assert [each.key for each in toy(nodes=both).containers] == ["one/echo", "one/set-up", "one/late", "two/late"]
+    assert [each.key for each in toy(nodes=both).containers] == ["one/set-up", "one/echo", "one/late", "two/late"]
 
 
 def test_optional_containers_are_off_until_switched_on(toy: Resolve) -> None:
@@ -75,7 +76,7 @@ def test_cgroups_and_devices_are_those_of_the_host(toy: Resolve) -> None:
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"ECHO_PORT": "99999"}, ["site.yaml: settings.ECHO_PORT", "99999"]),
+        ({"ECHO_PORT": "99999"}, ["settings.ECHO_PORT", "99999"]),
         ({"MODE": "god"}, ["settings.MODE", "did you mean good?"]),
         ({"ECHO_PORT": "x", "MODE": "x"}, ["2 problems", "settings.ECHO_PORT", "settings.MODE"]),
     ],
@@ -94,8 +95,7 @@ def test_a_missing_required_variable_is_told_once_with_who_wants_it(tmp_path: Pa
     with pytest.raises(InputError) as caught:
         resolved("toy", root)
     assert caught.value.message == (
-        "site.yaml: settings.NEEDED: is required and not given: A host. (for example 192.0.2.10); "
-        "for echo on one, set-up on one"
+        "settings.NEEDED: is required and not given: A host. (for example 192.0.2.10); for echo on one, set-up on one"
     )
     assert "settings" in caught.value.hint
 
@@ -103,7 +103,7 @@ def test_a_missing_required_variable_is_told_once_with_who_wants_it(tmp_path: Pa
 def test_an_offset_beyond_all_ports(toy: Resolve) -> None:
     with pytest.raises(InputError) as caught:
         toy(publish={"offset": 60000})
-    assert caught.value.message.startswith("site.yaml: publish.offset: 60000 is too much: 7000, port")
+    assert caught.value.message.startswith("publish.offset: 60000 is too much: 7000, the port of echo")
     assert caught.value.hint == "choose one of at most 58535"
 
 
@@ -129,7 +129,8 @@ def test_every_node_has_addresses_of_its_own(wanted: list[tuple[int | None, int 
             management=ip_address(f"10.1.0.{management}") if management else None,
             tunnel=ip_address(f"10.2.0.{unique}") if unique else None,
         )
-    placed = place(Site(site="s", release="1", networks=networks, nodes=nodes))
+    site = Site(site="s", release="1", networks=networks, nodes=nodes)
+    placed = addressed(load(TOY, "1", "plain"), site)
     for kind, network in (("management", networks.management), ("tunnel", networks.tunnel)):
         addresses = [getattr(node, kind) for node in placed]
         assert len(set(addresses)) == len(addresses)

@@ -3,6 +3,7 @@
 import pytest
 from fake_cloud import FakeApi, FakeCapture, target
 
+from fakes import FakeEngine
 from stackyard.verify import run, wait
 
 
@@ -20,7 +21,7 @@ def prove(api, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "Capture", FakeCapture)
 
     def prove(*, report=lambda _event: None, **options):
-        return run.verify(target(tmp_path), api, report, **options)
+        return run.verify(FakeEngine(), target(tmp_path), api, report, **options)
 
     return prove
 

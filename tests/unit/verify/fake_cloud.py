@@ -10,7 +10,7 @@ from stackyard.effects.openstack import ApiError
 from stackyard.verify.capture import Tap
 from stackyard.verify.frames import Frames
 from stackyard.verify.guest import Guest
-from stackyard.verify.target import Host, Target
+from stackyard.verify.target import ComputeNode, Target
 
 HOSTS = {"compute1": "az1", "compute2": "az2"}
 TUNNELS = {"compute1": "172.31.81.11", "compute2": "172.31.81.12"}
@@ -169,7 +169,7 @@ class FakeCapture:
     started = 0
     stopped = 0
 
-    def __init__(self, tap):
+    def __init__(self, _engine, tap):
         self.tap = tap
         self.frames = Frames()
 
@@ -199,7 +199,7 @@ def target(folder: Path) -> Target:
         site="demo",
         encapsulation="vxlan",
         credentials={},
-        hosts=tuple(Host(name, zone, TUNNELS[name], zone) for name, zone in HOSTS.items()),
+        hosts=tuple(ComputeNode(name, zone, TUNNELS[name], zone) for name, zone in HOSTS.items()),
         taps=tuple(Tap(name, f"tap-{name}", f"demo-{name}", "image", ("tcpdump", "-nn")) for name in HOSTS),
         guest=guest,
         tag="run",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from heartbeat import parse, pulse
 from stackyard.verify.console import last, markers
-from stackyard.verify.heartbeat import parse, pulse
 
 CONSOLE = (Path(__file__).parent / "samples" / "console.txt").read_text()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.verify.frames import Expected, Frames, exchange, expected, first, missing, read
+from stackyard.verify.frames import Expected, Frames, exchange, expected, first, missing
 
 SAMPLES = Path(__file__).parent / "samples"
 A, B = "10.77.0.11", "10.77.0.12"
@@ -18,6 +18,14 @@ IP 1.1.1.8 > 1.1.1.7: ICMP echo request, id 16641, seq 0, length 64
 IP 1.1.1.7 > 1.1.1.8: ICMP echo reply, id 16641, seq 0, length 64
 09:45:42.243921 IP 192.168.0.14.58833 > 192.168.0.13.4789: VXLAN, flags [I] (0x08), vni 4
 """
+
+
+def read(lines):
+    """The encapsulated pings of a whole capture."""
+    frames = Frames()
+    for line in lines:
+        frames.feed(line)
+    return frames.seen()
 
 
 def sample(name: str) -> list[str]:

@@ -16,7 +16,15 @@ CAPTURE = {"container": "switch", "command": ["tcpdump", "-nn", "-i", "eth1", "u
 def resolved(zones=("az1", "az2"), **declarations) -> ResolvedSite:
     names = [f"compute{number}" for number in range(1, len(zones) + 1)]
     nodes = tuple(
-        PlacedNode(name, ("compute",), IPv4Address(f"172.31.80.{n}"), IPv4Address(f"172.31.81.{n}"), zone)
+        PlacedNode(
+            name,
+            ("compute",),
+            frozenset({"compute"}),
+            frozenset(),
+            IPv4Address(f"172.31.80.{n}"),
+            IPv4Address(f"172.31.81.{n}"),
+            zone,
+        )
         for n, (name, zone) in enumerate(zip(names, zones, strict=True), start=11)
     )
     containers = tuple(SimpleNamespace(key=f"{name}/switch", image="registry/switch:1") for name in names)

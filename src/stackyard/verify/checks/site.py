@@ -7,7 +7,7 @@ from stackyard.verify.clean import clean
 from stackyard.verify.cloud import Compute
 from stackyard.verify.context import Run
 from stackyard.verify.outcome import Saw
-from stackyard.verify.target import Host
+from stackyard.verify.target import ComputeNode
 from stackyard.verify.wait import until
 
 
@@ -40,7 +40,7 @@ def nodes(run: Run) -> Saw:
     return Saw(", ".join(f"{host.name} in {host.zone}" for host in hosts), {host.name: host.zone for host in hosts})
 
 
-def _node(host: Host, found: Compute | None) -> list[str]:
+def _node(host: ComputeNode, found: Compute | None) -> list[str]:
     if found is None:
         return [f"{host.name} is not registered"]
     problems = [] if found.up and found.enabled else [f"{host.name} is {'disabled' if found.up else 'down'}"]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stackyard.verify.cloud import Cloud
 from stackyard.verify.console import Marker, markers
 
 
@@ -39,14 +38,6 @@ class Pulse:
     lost_metadata: int
     longest_gap: float
     rebooted: bool
-
-
-def heartbeats(cloud: Cloud, server_id: str, since: float = 0) -> list[Heartbeat]:
-    """Return the heartbeats on a VM's console, oldest first, from ``since`` (seconds since 1970) on.
-
-    Nova keeps the last 100 kB of a console: half an hour of them. Raises ApiError.
-    """
-    return parse(cloud.console(server_id), since)
 
 
 def parse(console: str, since: float = 0) -> list[Heartbeat]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
-from .expressions import evaluate, truth
+from .expressions import truth
 from .failure import Failure
 from .log import say
 from .probes import Question, question
@@ -17,14 +17,13 @@ MINUTE = 60.0
 DEADLINE = 300
 
 
-def wait_for_needs(session: Session, env: Mapping[str, str]) -> None:
-    """Wait for one need after the other."""
-    for need in session.container.needs:
-        if truth(need.get("when"), session.values):
-            asked, ask = question(need, session, env)
-            name = evaluate(need.get("name") or asked, session.values)
-            described = name if asked == name else f"{name} ({asked})"
-            wait(described, ask, float(need.get("deadline") or DEADLINE))
+def wait_for_all(session: Session, env: Mapping[str, str]) -> None:
+    """Wait for one thing after the other."""
+    for each in session.container.wait_for:
+        if truth(each.get("when"), session.context):
+            asked, ask = question(each["probe"], session, env)
+            described = each["name"] if asked == each["name"] else f"{each['name']} ({asked})"
+            wait(described, ask, float(each.get("deadline") or DEADLINE))
 
 
 def wait(

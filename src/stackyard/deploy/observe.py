@@ -1,0 +1,90 @@
+"""What an engine has of a site, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_SITE, NODE_SERVICE
+from stackyard.effects.engine import Engine
+from stackyard.plan.observed import Network, Observed, Running
+
+
+def observe(engine: Engine, site: str) -> Observed:
+    """A snapshot of the site's containers and networks and of all images."""
+    engine.client  # noqa: B018 - looked for once, not in three threads
+    with ThreadPoolExecutor(3) as pool:
+        found, nets, images = (
+            pool.submit(containers, engine, site),
+            pool.submit(_networks, engine, site),
+            pool.submit(_images, engine),
+        )
+        return Observed(found.result(), nets.result(), images.result())
+
+
+def containers(engine: Engine, site: str) -> dict[str, Running]:
+    """The site's containers by name."""
+    return inspect(engine, engine.ask("ps", "-aq", "--no-trunc", "--filter", f"label={LABEL_SITE}={site}").split())
+
+
+def inspect(engine: Engine, names: Iterable[str]) -> dict[str, Running]:
+    """Those of the containers that exist, by name."""
+    found = [_running(each) for each in engine.inspect("container", names)]
+    return {running.name: running for running in found}
+
+
+def is_node(running: Running) -> bool:
+    """Whether a container is a virtual node, and not one that joins a node."""
+    return running.labels.get(LABEL_CONTAINER) == NODE_SERVICE
+
+
+def other_networks(engine: Engine, site: str) -> dict[str, tuple[str, ...]]:
+    """Networks of the engine that are not the site's, with their subnets."""
+    data = engine.inspect("network", engine.ask("network", "ls", "-q").split())
+    return {each["Name"]: _subnets(each) for each in data if (each["Labels"] or {}).get(LABEL_SITE) != site}
+
+
+def _running(data: Mapping[str, Any]) -> Running:
+    state, config, host = data["State"], data["Config"], data["HostConfig"]
+    networks = data["NetworkSettings"]["Networks"] or {}
+    environment = dict(entry.partition("=")[::2] for entry in config["Env"] or ())
+    return Running(
+        id=data["Id"],
+        name=data["Name"].lstrip("/"),
+        image_id=data["Image"],
+        labels=config["Labels"] or {},
+        status=state["Status"],
+        exit_code=state["ExitCode"],
+        error=state["Error"],
+        started_at=state["StartedAt"],
+        finished_at=state["FinishedAt"],
+        restarts=data["RestartCount"],
+        health=(state.get("Health") or {}).get("Status", ""),
+        network_mode=host["NetworkMode"],
+        pid_mode=host["PidMode"],
+        environment=environment,
+        addresses={name: _address(each) for name, each in networks.items()},
+    )
+
+
+def _address(network: Mapping[str, Any]) -> str:
+    """The address that a container has or will have in a network."""
+    wanted = network.get("IPAMConfig") or {}
+    given = (wanted.get("IPv4Address"), wanted.get("IPv6Address"), network["IPAddress"], network["GlobalIPv6Address"])
+    return next((address for address in given if address), "")
+
+
+def _networks(engine: Engine, site: str) -> dict[str, Network]:
+    names = engine.ask("network", "ls", "-q", "--filter", f"label={LABEL_SITE}={site}").split()
+    found = [Network(each["Name"], _subnets(each), each["Internal"]) for each in engine.inspect("network", names)]
+    return {network.name: network for network in found}
+
+
+def _subnets(network: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(pool["Subnet"] for pool in network["IPAM"]["Config"] or () if pool.get("Subnet"))
+
+
+def _images(engine: Engine) -> dict[str, str]:
+    lines = engine.ask("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
+    return dict(line.split(" ", 1) for line in lines)

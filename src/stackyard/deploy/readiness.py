@@ -1,0 +1,286 @@
+"""Readiness, decided from what was seen. Pure: it is told what was seen and when, and says what follows.
+
+`wait.py` is the loop around it, which looks, asks and sleeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from stackyard.deploy.repeats import collapsed
+from stackyard.errors import StackyardError
+from stackyard.events import Event
+from stackyard.plan.observed import Running
+from stackyard.plan.resolved import Ask, ResolvedContainer, Waiting
+
+STEADY = 2.0
+"""Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
+EXEC_PAUSE = 2.0
+"""Seconds between two questions that cost a process in the container."""
+CRASHES = 3
+"""Restarts after which a container is called crash-looping."""
+HOPELESS = 6
+"""Restarts after which it is not waited for."""
+READ = 400
+"""Lines of a container's log that are looked through for repetitions."""
+SHOWN = 15
+"""Lines of it that are shown."""
+
+Logs = Callable[[str, int], list[str]]
+"""Gives the last lines that a container wrote, by its name and how many."""
+
+
+def reachable(probe: Ask) -> bool:
+    """Whether the tool itself can ask: a connection to an address that is not the container's own loopback."""
+    name = urlsplit(probe.http or f"tcp://{probe.tcp}").hostname if probe.http or probe.tcp else None
+    if not name or name == "localhost":
+        return False
+    try:
+        return not ip_address(name).is_loopback
+    except ValueError:
+        return True
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to ask: of the container itself, or, with ``wait``, of what it waits for.
+
+    ``probe`` is asked from outside; without one, the container's own health is asked inside it.
+    """
+
+    container: str
+    probe: Ask | None = None
+    wait: str = ""
+
+
+@dataclass
+class Watch:
+    """What is known of one container."""
+
+    container: ResolvedContainer
+    running: Running | None = None
+    ready_in: str = ""
+    """StartedAt of the start in which it was ready; it must be ready again after another."""
+    seen: str = "not there"
+    told: str = ""
+    question: Question | None = None
+    asked_inside: float = float("-inf")
+    met: frozenset[str] = frozenset()
+    """Waits that nobody of the site provides, and that were met."""
+    start: tuple[str, float] = ("", 0.0)
+    """The start that is watched, and since when it runs with nothing left to wait for."""
+    restarts_before: int = 0
+    crashed: bool = False
+
+    @property
+    def key(self) -> str:
+        """How people name it."""
+        return self.container.key
+
+    @property
+    def once(self) -> bool:
+        """Whether it is to end."""
+        return self.container.definition.once
+
+    @property
+    def runs(self) -> bool:
+        """Whether its process runs."""
+        return self.running is not None and self.running.running
+
+    @property
+    def done(self) -> bool:
+        """Whether it is as it should be."""
+        if self.running is None:
+            return False
+        if self.once:
+            return self.running.status == "exited" and self.running.exit_code == 0
+        return self.running.running and self.ready_in == self.running.started_at
+
+    @property
+    def crashes(self) -> int:
+        """Restarts while it was waited for."""
+        return self.running.restarts - self.restarts_before if self.running else 0
+
+    def take(self, running: Running | None, *, first: bool) -> None:
+        """Take what the engine says now; restarts of before the ``first`` look do not count."""
+        if running and (first or self.running is None or self.running.id != running.id):
+            self.restarts_before = _restarts_to_forgive(running) if first else 0
+        self.running = running
+        if not self.runs or not self.seen.startswith("running"):
+            self.seen = _state(running)
+
+    def steady(self, now: float) -> bool:
+        """Whether it has run long enough, with nothing left to wait for."""
+        start = self.running.started_at if self.running else ""
+        if self.start[0] != start:
+            self.start = (start, now)
+        return now - self.start[1] > STEADY
+
+    def answered(self, seen: str) -> None:
+        """Take what was seen when it was asked; empty is yes."""
+        question, self.question = self.question, None
+        if question and question.wait:
+            self.met |= set() if seen else {question.wait}
+            return
+        self.seen = f"running; {seen}" if seen else "ready"
+        if not seen and self.running is not None:
+            self.ready_in = self.running.started_at
+
+
+@dataclass
+class Readiness:
+    """The containers of a site, while all of them, or those of one ``node``, are waited for until a ``deadline``.
+
+    The others are watched too, since those that are waited for may wait for them. Times are in seconds.
+    """
+
+    containers: Iterable[ResolvedContainer]
+    node: str | None
+    begun: float
+    deadline: float
+    logs: Logs
+    watches: dict[str, Watch] = field(init=False)
+    _looked: bool = False
+
+    def __post_init__(self) -> None:
+        self.watches = {each.full_name: Watch(each) for each in self.containers}
+
+    @property
+    def wanted(self) -> list[Watch]:
+        """Those that are waited for."""
+        return [watch for watch in self.watches.values() if self.node in {None, watch.container.node}]
+
+    @property
+    def late(self) -> list[Watch]:
+        """Those of them that are not ready and still can be."""
+        return [watch for watch in self.wanted if not watch.done and not self._stranded(watch)]
+
+    def look(self, found: Mapping[str, Running]) -> None:
+        """Take the state of all containers."""
+        for name, watch in self.watches.items():
+            watch.take(found.get(name), first=not self._looked)
+        self._looked = True
+
+    def answer(self, container: str, seen: str) -> None:
+        """Take what was seen when the question about a container was asked; empty is yes."""
+        self.watches[container].answered(seen)
+
+    def questions(self, now: float) -> Iterator[Question]:
+        """What to ask next; one question of a container at a time."""
+        for watch in self.watches.values():
+            if watch.question is None and watch.runs and not watch.once and not watch.done:
+                watch.question = self._question(watch, now)
+                if watch.question:
+                    yield watch.question
+
+    def _question(self, watch: Watch, now: float) -> Question | None:
+        """What to ask of a container: first about what it waits for, then about itself. None needs no asking."""
+        name, probe, open_ = watch.container.full_name, watch.container.health, self._open(watch)
+        if open_:
+            return Question(name, open_.probe, open_.name) if open_.probe else None
+        if probe and reachable(probe):
+            return Question(name, probe)
+        if (probe is None or watch.crashes) and not watch.steady(now):
+            return None
+        if probe is None or (watch.running and watch.running.health == "healthy"):
+            watch.answered("")
+        elif now - watch.asked_inside > EXEC_PAUSE:
+            watch.asked_inside = now
+            return Question(name)
+        return None
+
+    def events(self, now: float) -> Iterator[Event]:
+        """What changed since it was asked last: who is ready, who waits for what, who crashes."""
+        for watch in self.wanted:
+            text = "ready" if watch.done else self._waits(watch)
+            if text != watch.told:
+                watch.told = text
+                seconds = now - self.begun if watch.done else None
+                message = "" if watch.done and watch.once else text
+                data = {"blocked": self._open(watch) is not None}
+                yield Event("done" if watch.done else "progress", watch.key, message, seconds, data)
+        for watch in self.wanted:
+            if watch.crashes >= CRASHES and not watch.crashed and not watch.done:
+                watch.crashed = True
+                yield Event("failed", watch.key, self._crash(watch))
+
+    def stranded(self) -> Iterator[Event]:
+        """Those that were not waited for, since they wait for another node, which is not up."""
+        for watch in self.wanted:
+            if self._stranded(watch):
+                yield Event("note", watch.key, f"{self._waits(watch)}, which is not up")
+
+    def failure(self, now: float) -> StackyardError | None:
+        """Why it makes no sense to wait on: something crashes again and again, or it takes too long."""
+        late = self.late
+        hopeless = [watch for watch in late if watch.crashes >= HOPELESS]
+        if hopeless:
+            return StackyardError("\n".join(self._last(watch, watch.seen) for watch in hopeless), _hint(hopeless[0]))
+        if not late or now - self.begun <= self.deadline:
+            return None
+        first = [watch for watch in late if not self._waits(watch).startswith("waits for")] or late
+        lines = [self._last(watch, self._waits(watch)) for watch in first]
+        lines += [f"{watch.key}: {self._waits(watch)}" for watch in late if watch not in first]
+        return StackyardError("\n".join((f"not ready within {self.deadline:.0f} s", *lines)), _hint(first[0]))
+
+    def _waits(self, watch: Watch) -> str:
+        """What a container waits for, first of all."""
+        open_ = self._open(watch)
+        if open_:
+            who = ", ".join(each.key for each in self._providers(open_) if not each.done)
+            return f"waits for {open_.name}" + (f" ({who})" if who else "")
+        return "to end" if watch.runs and watch.once else watch.seen.removeprefix("running; ")
+
+    def _providers(self, wait: Waiting) -> list[Watch]:
+        return [self.watches[name] for name in wait.providers if name in self.watches]
+
+    def _open(self, watch: Watch) -> Waiting | None:
+        """The first of a container's waits that is not met: its provider is not ready, or does not answer."""
+        for wait in watch.container.waits:
+            if any(not each.done for each in self._providers(wait)):
+                return wait
+            if not wait.providers and wait.probe and wait.name not in watch.met:
+                return wait
+        return None
+
+    def _stranded(self, watch: Watch, above: frozenset[str] = frozenset()) -> bool:
+        """Whether it waits, in the end, for a container of another node that does not run."""
+        name = watch.container.full_name
+        if watch.done or self.node is None or name in above:
+            return False
+        if watch.container.node != self.node:
+            return not watch.runs
+        open_ = self._open(watch)
+        return open_ is not None and any(self._stranded(each, above | {name}) for each in self._providers(open_))
+
+    def _crash(self, watch: Watch) -> str:
+        """That a container crashes, with its last word; the rest is told when it is given up."""
+        code = watch.running.exit_code if watch.running else 0
+        word = "".join(f": {line.strip()}" for line in self.logs(watch.container.full_name, 1))
+        return f"ends again and again, {watch.crashes} times, code {code}{word}"
+
+    def _last(self, watch: Watch, state: str) -> str:
+        """What was seen last of a container, and its last lines."""
+        lines = collapsed(self.logs(watch.container.full_name, READ), SHOWN) if watch.running else []
+        crashes = f"; it ended {watch.crashes} times" if watch.crashes else ""
+        return f"{watch.key}: {state}{crashes}" + "".join(f"\n  {line}" for line in lines)
+
+
+def _state(running: Running | None) -> str:
+    if running is None:
+        return "not there"
+    if running.running:
+        return "running"
+    return f"{running.status}, code {running.exit_code}" + (f": {running.error}" if running.error else "")
+
+
+def _restarts_to_forgive(running: Running) -> int:
+    """Restarts of before that do not count; one that crash-loops already is told of at once."""
+    return running.restarts if running.running else max(0, running.restarts - CRASHES)
+
+
+def _hint(watch: Watch) -> str:
+    return f"stackyard logs {watch.container.name} --node {watch.container.node}"

@@ -1,0 +1,66 @@
+"""The loop around readiness: look at the engine, ask what there is to ask, tell, until all is ready or hopeless."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from stackyard.deploy.observe import inspect
+from stackyard.deploy.probes import ask, ask_inside
+from stackyard.deploy.readiness import Readiness
+from stackyard.effects.engine import Engine
+from stackyard.events import Report
+from stackyard.plan.resolved import ResolvedContainer
+
+TICK = 0.25
+LOOK = 1.0
+"""Seconds between two looks at the engine."""
+PROBES = 16
+"""Questions asked at once over the network."""
+EXECS = 2
+"""Questions asked at once that cost a process in a container."""
+
+
+def until_ready(
+    engine: Engine, containers: Sequence[ResolvedContainer], node: str | None, report: Report, deadline: float
+) -> None:
+    """Wait for the containers of a site, all or those of one node; ``deadline`` in seconds.
+
+    Raises StackyardError with what was seen last when it takes too long or is hopeless.
+    """
+    readiness = Readiness(containers, node, time.monotonic(), deadline, engine.logs)
+    readiness.look(inspect(engine, readiness.watches))
+    looked = time.monotonic()
+    with ThreadPoolExecutor(PROBES) as direct, ThreadPoolExecutor(EXECS) as inside:
+        asked: dict[str, Future[str]] = {}
+        try:
+            while True:
+                if not readiness.late or time.monotonic() - looked > LOOK:
+                    _tell(readiness, report)
+                    readiness.look(inspect(engine, readiness.watches))
+                    looked = time.monotonic()
+                if not readiness.late:
+                    break
+                for name in [name for name, answer in asked.items() if answer.done()]:
+                    readiness.answer(name, asked.pop(name).result())
+                for each in readiness.questions(time.monotonic()):
+                    asked[each.container] = (
+                        direct.submit(ask, each.probe)
+                        if each.probe
+                        else inside.submit(ask_inside, engine, each.container)
+                    )
+                _tell(readiness, report)
+                if failure := readiness.failure(time.monotonic()):
+                    raise failure
+                time.sleep(TICK)  # between two looks at a state
+        finally:
+            direct.shutdown(wait=False, cancel_futures=True)
+            inside.shutdown(wait=False, cancel_futures=True)
+    for event in readiness.stranded():
+        report(event)
+
+
+def _tell(readiness: Readiness, report: Report) -> None:
+    for event in readiness.events(time.monotonic()):
+        report(event)

@@ -1,0 +1,175 @@
+"""Where things are: nodes with addresses, containers on the nodes of their groups, endpoints with their members."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from stackyard.catalogue import Catalogue
+from stackyard.catalogue.problems import Problems
+from stackyard.entrypoint.endpoints import Endpoint
+from stackyard.entrypoint.expressions import hostport
+from stackyard.model.service import Container, Service
+from stackyard.model.site import Address, Network, Site
+from stackyard.plan.resolved import PlacedNode, Published
+
+FIRST = 10
+"""Host part of the first address given, where the network has room for it."""
+HIGHEST_PORT = 65535
+SHOWN = 3
+"""Containers that a message names, of those that have the same problem."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A container that the site runs, with the nodes that run it."""
+
+    service: Service
+    name: str
+    container: Container
+    nodes: tuple[PlacedNode, ...]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """All nodes, what runs on them, and the endpoints that this makes."""
+
+    nodes: tuple[PlacedNode, ...]
+    choices: tuple[Choice, ...]
+    endpoints: Mapping[str, Endpoint]
+
+
+def place(catalogue: Catalogue, site: Site, ports: Mapping[str, int], host: str, problems: Problems) -> Placement:
+    """Decide where everything is. ``ports`` are those of endpoints that the site changes, ``host`` is its address."""
+    nodes = addressed(catalogue, site)
+    choices = _select(catalogue, site, nodes, problems)
+    nodes = _zoned(site, nodes, choices)
+    published = _published(catalogue, site, choices, ports, problems)
+    nodes = tuple(
+        replace(node, published=tuple(port for first, port in published.values() if first == node.name))
+        for node in nodes
+    )
+    by_name = {node.name: node for node in nodes}
+    choices = tuple(replace(each, nodes=tuple(by_name[node.name] for node in each.nodes)) for each in choices)
+    return Placement(nodes, choices, _endpoints(catalogue, site, choices, ports, host))
+
+
+# ---------------------------------------------------------------- nodes
+
+
+def addressed(catalogue: Catalogue, site: Site) -> tuple[PlacedNode, ...]:
+    """Nodes with the addresses that the site gives, or the next free ones, in the site's order."""
+    management = _assign(site.networks.management, {name: node.management for name, node in site.nodes.items()})
+    tunnel = _tunnels(site, management)
+    groups = {each.group for each in catalogue.containers.values()}
+    placed = []
+    for name, node in site.nodes.items():
+        words = frozenset(word for role in node.roles for word in catalogue.roles.get(role, (role,)))
+        placed.append(PlacedNode(name, node.roles, words & groups, words - groups, management[name], tunnel[name]))
+    return tuple(placed)
+
+
+def _assign(network: Network, wanted: Mapping[str, Address | None]) -> dict[str, Address]:
+    """The wanted addresses, and the next free ones for those that want none."""
+    taken = {address for address in wanted.values() if address}
+    free = (address for address in _usable(network, len(wanted)) if address not in taken)
+    return {name: address or next(free) for name, address in wanted.items()}
+
+
+def _usable(network: Network, count: int) -> Iterable[Address]:
+    """Addresses that nodes may have, in order; the first of the network is the engine's own."""
+    first = FIRST if network.num_addresses > FIRST + count + 1 else 2
+    return (ip_address(int(network[0]) + part) for part in range(first, network.num_addresses - 1))
+
+
+def _tunnels(site: Site, management: Mapping[str, Address]) -> dict[str, Address]:
+    """Tunnel addresses: given, or with the host part of the management address where that is free."""
+    network = site.networks.tunnel
+    wanted: dict[str, Address | None] = {name: node.tunnel for name, node in site.nodes.items()}
+    for name in site.nodes:
+        part = int(management[name]) - int(site.networks.management[0])
+        same = ip_address(int(network[0]) + part)
+        if wanted[name] is None and same in network and same not in wanted.values():
+            wanted[name] = same
+    return _assign(network, wanted)
+
+
+def _zoned(site: Site, nodes: Iterable[PlacedNode], choices: Iterable[Choice]) -> tuple[PlacedNode, ...]:
+    """Nodes that run VMs are in an availability zone: the site's word, or one of their own."""
+    hypervisors = {node.name for choice in choices if choice.container.hypervisor for node in choice.nodes}
+    return tuple(
+        replace(node, zone=site.nodes[node.name].zone or node.name) if node.name in hypervisors else node
+        for node in nodes
+    )
+
+
+# ---------------------------------------------------------------- containers
+
+
+def _select(catalogue: Catalogue, site: Site, nodes: tuple[PlacedNode, ...], problems: Problems) -> tuple[Choice, ...]:
+    """Containers of images in the structure that are switched on and have a node of their group."""
+    choices = []
+    for service in catalogue.services.values():
+        for name, container in service.containers.items():
+            where = tuple(node for node in nodes if container.group in node.groups or service.service in node.services)
+            if where and site.runs(name, default=not container.optional) and container.image in catalogue.images:
+                choices.append(Choice(service, name, container, where))
+    _single(choices, problems)
+    return tuple(choices)
+
+
+def _single(choices: Iterable[Choice], problems: Problems) -> None:
+    """What runs on one node of its group has one."""
+    twice: dict[tuple[str, ...], list[str]] = {}
+    for choice in choices:
+        if choice.container.runs == "one" and len(choice.nodes) > 1:
+            twice.setdefault(tuple(node.name for node in choice.nodes), []).append(choice.name)
+    for nodes, containers in twice.items():
+        more = f" and {len(containers) - SHOWN} more" if len(containers) > SHOWN else ""
+        message = (
+            f"{' and '.join(nodes)} would both run {', '.join(containers[:SHOWN])}{more}, which cannot be a cluster"
+        )
+        problems.at(("nodes", nodes[1], "roles"), message, "name other groups or services for one of them")
+
+
+# ---------------------------------------------------------------- endpoints
+
+
+def _published(
+    catalogue: Catalogue, site: Site, choices: Iterable[Choice], ports: Mapping[str, int], problems: Problems
+) -> dict[str, tuple[str, Published]]:
+    """Endpoint -> node and port of those that appear on the host; of several members the first publishes it."""
+    by_name = {choice.name: choice for choice in choices}
+    found = {}
+    for name, endpoint in catalogue.endpoints.items():
+        choice = by_name.get(endpoint.container)
+        if choice and endpoint.public:
+            port = ports.get(name, endpoint.port)
+            found[name] = (choice.nodes[0].name, Published(choice.name, name, port, port + site.publish.offset))
+    highest = max((port for _, port in found.values()), key=lambda port: port.host_port, default=None)
+    if highest and highest.host_port > HIGHEST_PORT:
+        what = f"{highest.port}, the port of {highest.container}, would be {highest.host_port}"
+        remedy = f"choose one of at most {HIGHEST_PORT - highest.port}"
+        problems.at(("publish", "offset"), f"{site.publish.offset} is too much: {what}", remedy)
+    return found
+
+
+def _endpoints(
+    catalogue: Catalogue, site: Site, choices: Iterable[Choice], ports: Mapping[str, int], host: str
+) -> dict[str, Endpoint]:
+    """Every endpoint that the catalogue knows, with the hosts of its members; none where no node serves it."""
+    hosts = {choice.name: [str(node.management) for node in choice.nodes] for choice in choices}
+    address = host if site.publish.address.is_unspecified else str(site.publish.address)
+    made = {}
+    for name, endpoint in catalogue.endpoints.items():
+        port = ports.get(name, endpoint.port)
+        public = f"{endpoint.scheme}://{hostport(address, port + site.publish.offset)}{endpoint.path}"
+        made[name] = Endpoint(
+            name,
+            endpoint.model_dump(),
+            hosts.get(endpoint.container, []),
+            port=port,
+            public=public if endpoint.public else None,
+        )
+    return made

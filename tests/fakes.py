@@ -1,0 +1,114 @@
+"""A host and an engine that record what they are told, and answer what a test says."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stackyard.effects.engine import Engine
+from stackyard.effects.host import Host
+from stackyard.effects.process import Result
+from stackyard.errors import CommandError
+
+
+class FakeEngine(Engine):
+    """Runs nothing: ``calls`` are the arguments of each command, in order.
+
+    ``answers`` are what commands print, or the exit code and what they print, by how they begin.
+    """
+
+    client = "docker"  # type: ignore[assignment] - nothing is looked for
+
+    def __init__(self, answers: Mapping[str, str | tuple[int, str]] | None = None) -> None:
+        self.answers = dict(answers or {})
+        self.calls: list[list[str]] = []
+
+    def attempt(
+        self,
+        *arguments: str,
+        timeout: float | None = None,  # noqa: ARG002
+        pass_fds: Sequence[int] = (),  # noqa: ARG002
+        check: bool = False,
+    ) -> Result:
+        self.calls.append(list(arguments))
+        line = " ".join(arguments)
+        found = next((answer for begin, answer in self.answers.items() if line.startswith(begin)), "")
+        code, text = found if isinstance(found, tuple) else (0, found)
+        if check and code:
+            raise CommandError(f"docker {line} exited with {code}")
+        return Result(arguments, code, "" if code else text, text if code else "")
+
+    def stream(self, *arguments: str, on_line: Callable[[str], None], **_options: Any) -> int:
+        result = self.attempt(*arguments)
+        for line in result.stdout.splitlines():
+            on_line(line)
+        return result.code
+
+
+@dataclass(frozen=True)
+class FakeHost(Host):
+    """A host whose ports are free and whose names resolve, unless a test says otherwise."""
+
+    engine: FakeEngine = field(default_factory=FakeEngine)
+    state: Path = Path("/nowhere")
+    taken: frozenset[int] | None = frozenset()
+    """Ports that something has; None: all of them."""
+    unknown: frozenset[str] = frozenset()
+    """Names that do not resolve."""
+    made: list[str] = field(default_factory=list)
+    """Cgroups that were made and are there."""
+
+    def is_root(self) -> bool:
+        return True
+
+    def cgroups(self) -> tuple[str, ...]:
+        return ("memory",)
+
+    def existing(self, paths: Any) -> frozenset[str]:
+        return frozenset(paths)
+
+    def address(self) -> str:
+        return "192.0.2.1"
+
+    def make_cgroup(self, path: Path) -> None:
+        self.made.append(str(path))
+
+    def remove_cgroup(self, path: Path) -> bool:
+        if str(path) in self.made:
+            self.made.remove(str(path))
+        return True
+
+    def port_is_free(self, address: str, port: int) -> bool:  # noqa: ARG002
+        return self.taken is not None and port not in self.taken
+
+    def resolves(self, name: str) -> bool:
+        return name not in self.unknown
+
+
+def inspected(site: str, node: str, container: str, status: str = "running", **changes: Any) -> dict[str, Any]:
+    """What `docker container inspect` tells of a container of a site; `node` is the container that is a node."""
+    name = f"{site}-{node}" if container == "node" else f"{site}-{node}-{container}"
+    labels = {"stackyard.site": site, "stackyard.node": node, "stackyard.container": container}
+    times = {"StartedAt": "2026-01-01T00:00:00Z", "FinishedAt": "2026-01-01T00:00:01Z"}
+    return {
+        "Id": f"id of {name}",
+        "Name": f"/{name}",
+        "Image": "sha256:1",
+        "Config": {"Labels": labels, "Env": []},
+        "State": {"Status": status, "ExitCode": 0, "Error": "", **times},
+        "RestartCount": 0,
+        "HostConfig": {"NetworkMode": "container:x", "PidMode": ""},
+        "NetworkSettings": {"Networks": {}},
+        **changes,
+    }
+
+
+def showing(*containers: dict[str, Any]) -> dict[str, str | tuple[int, str]]:
+    """Answers of an engine that has these containers and one image."""
+    return {
+        "ps -aq": "\n".join(each["Id"] for each in containers),
+        "container inspect": json.dumps(containers),
+        "image ls": "toy.test/echo:1 sha256:1",
+        "logs": "a line",
+    }

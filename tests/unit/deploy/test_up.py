@@ -1,0 +1,118 @@
+"""`up` as a list of phases: check, observe, decide, apply, wait; and `up` with nothing to do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import FakeEngine, FakeHost, inspected
+from resolved_sites import TOY
+from stackyard.catalogue import open_site
+from stackyard.deploy import probes, wait
+from stackyard.deploy.desired import Desired
+from stackyard.deploy.up import Up
+from stackyard.errors import InputError
+from stackyard.events import Event
+from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
+
+LOOKS = ({"ps", "info"}, {"inspect", "ls"})
+"""First and second word of the commands that change nothing."""
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
+    """A host whose engine has the images of the toy site and nothing else; every probe says yes."""
+    for module in (wait, probes):
+        monkeypatch.setattr(module, "ask", lambda _probe: "")
+    return FakeHost(
+        FakeEngine({"image ls": "\n".join(f"{image} sha256:1" for image in wanted_of(tmp_path).site.images)}), tmp_path
+    )
+
+
+def wanted_of(state: Path) -> Desired:
+    return Desired.of(FakeHost(state=state), *open_site("toy", TOY))
+
+
+def up(host: FakeHost, only: str | None = None) -> Up:
+    return Up(host, *open_site("toy", TOY), only)
+
+
+def changing(host: FakeHost) -> list[list[str]]:
+    """The commands that change something."""
+    return [call for call in host.engine.calls if call[0] not in LOOKS[0] and call[1] not in LOOKS[1]]
+
+
+def as_it_should_be(target: Target) -> dict[str, Any]:
+    """What the engine tells of a container that `up` has made and that is ready."""
+    node = f"toytest-{target.node}"
+    there = inspected("toytest", target.node, target.container, "exited" if target.once else "running")
+    labels = {LABEL_HASH: target.hash, LABEL_CONFIG: ""}
+    there["Config"]["Labels"] |= labels
+    mode = f"container:id of {node}" if target.member_of else ""
+    there["HostConfig"] = {"NetworkMode": mode, "PidMode": mode if target.shares_pid else ""}
+    there["State"]["Health"] = {"Status": "healthy"}
+    addresses = {name: {"IPAddress": each, "GlobalIPv6Address": ""} for name, each in target.addresses.items()}
+    there["NetworkSettings"] = {"Networks": addresses}
+    return there
+
+
+def show(host: FakeHost, *, listed: bool) -> Desired:
+    """Let the engine show the whole site when it is inspected by name, and with ``listed`` as found by its label."""
+    wanted = wanted_of(host.state)
+    found = [as_it_should_be(target) for target in wanted.bundle.targets]
+    host.engine.answers["container inspect"] = json.dumps(found)
+    networks = [
+        {
+            "Name": name,
+            "Internal": internal,
+            "Labels": {"stackyard.site": "toytest"},
+            "IPAM": {"Config": [{"Subnet": net}]},
+        }
+        for name, (net, internal) in wanted.site.networks.items()
+    ]
+    if listed:
+        host.engine.answers["ps -aq"] = " ".join(each["Id"] for each in found)
+        host.engine.answers["network ls"] = "1 2"
+        host.engine.answers["network inspect"] = json.dumps(networks)
+    return wanted
+
+
+def test_from_nothing_to_ready(host: FakeHost) -> None:
+    show(host, listed=False)
+    events: list[Event] = []
+    assert up(host).run(events.append, 60)
+    first = [call[0] for call in changing(host)]
+    assert first[:2] == ["network", "network"]
+    assert set(first[2:]) == {"compose"}
+    assert len([each for each in events if each.message == "ready"]) == 2
+    record = json.loads((host.state / "sites/toytest/state.json").read_text())
+    assert (record["site"], record["release"]) == ("toytest", "1")
+    assert (host.state / "sites/toytest/secrets.json").is_file()
+
+
+def test_with_everything_as_it_should_be_there_is_nothing_to_do(host: FakeHost) -> None:
+    wanted = show(host, listed=True)
+    wanted.remember()
+    wanted.state.write_files(wanted.bundle.files, wanted.state.stale(wanted.bundle.files))
+    show(host, listed=True)
+    assert up(host).run(pytest.fail) is False
+    assert changing(host) == []
+    assert not wanted.state.lock.exists()
+
+
+def test_what_stands_in_the_way_is_told_before_anything_is_touched(host: FakeHost) -> None:
+    host.engine.answers["image ls"] = ""
+    with pytest.raises(InputError, match="images are not there"):
+        up(host).run(pytest.fail)
+    with pytest.raises(InputError, match="the site toytest has no node three"):
+        up(host, "three").run(pytest.fail)
+    assert changing(host) == []
+    assert list(host.state.iterdir()) == []
+
+
+def test_one_node_alone(host: FakeHost) -> None:
+    show(host, listed=False)
+    assert up(host, "two").run(lambda _event: None, 60)
+    projects = {call[2] for call in changing(host) if call[0] == "compose"}
+    assert {project.split("-")[1] for project in projects} == {"two"}

@@ -12,7 +12,7 @@ from typing import Literal
 from stackyard.effects.files import write_atomically
 from stackyard.errors import InputError
 
-Kind = Literal["password", "fernet"]
+Kind = Literal["password", "key"]
 
 REDACTED = "********"
 VERSION = 1
@@ -50,8 +50,8 @@ class Secret:
 
 
 def generate(kind: Kind) -> str:
-    """A new secret: ``password`` is 32 URL-safe characters, ``fernet`` URL-safe base64 of 32 bytes."""
-    if kind == "fernet":
+    """A new secret: ``password`` is 32 URL-safe characters, ``key`` URL-safe base64 of 32 bytes."""
+    if kind == "key":
         return base64.urlsafe_b64encode(randomness.token_bytes(32)).decode()
     return randomness.token_urlsafe(24)
 

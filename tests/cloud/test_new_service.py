@@ -39,12 +39,12 @@ endpoints:
 images:
   greeter:
     description: What greeters share.
-    node: controller
+    labels: {net.juniper.node: controller}
     directories: [/var/lib/greeter]
   greeter-web:
     description: Greets on the web.
     base: greeter
-    node: controller
+    labels: {net.juniper.node: controller}
     templates:
       /etc/greeter/index.html: {source: index.html.j2, mode: "0444"}
     command: [python3, -m, http.server, --bind, "{{ HOST_IP }}", --directory, /etc/greeter, "8099"]

@@ -15,8 +15,6 @@ from stackyard.images.order import Order, order
 from stackyard.images.report import MB
 from stackyard.table import ago, table
 
-GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
-
 
 @click.command()
 @click.option("--registry", metavar="PREFIX", help="Prefix of the image names. [default: the site's]")
@@ -24,7 +22,7 @@ GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 @_options.output
 @click.pass_obj
 def command(host: Host, registry: str | None, site: str, output: str) -> None:
-    """List the images of the site: group, node, tag, size, age, and whether each is up to date, or why not."""
+    """List the images of the site: group, tag, size, age, and whether each is up to date, or why not."""
     opened, catalogue = open_site(site)
     prefix = opened.registry if registry is None else registry
     ordered = order(host.engine, catalogue, list(catalogue.images), registry=prefix)
@@ -35,8 +33,7 @@ def command(host: Host, registry: str | None, site: str, output: str) -> None:
     rows = [
         (
             entry["image"],
-            entry["group"],
-            entry["node"],
+            ", ".join(entry["groups"]),
             entry["tag"],
             f"{entry['size'] / MB:.0f} MB" if entry["size"] else "",
             ago(datetime.fromisoformat(entry["created"])) if entry["created"] else "",
@@ -44,20 +41,23 @@ def command(host: Host, registry: str | None, site: str, output: str) -> None:
         )
         for entry in entries
     ]
-    click.echo(table(("IMAGE", "GROUP", "NODE", "TAG", "SIZE", "AGE", "STATE"), rows))
+    click.echo(table(("IMAGE", "GROUP", "TAG", "SIZE", "AGE", "STATE"), rows))
 
 
 def _entries(ordered: Order) -> list[dict[str, Any]]:
     """One entry an image."""
     entries = []
+    groups: dict[str, set[str]] = {}
+    for container in ordered.catalogue.containers.values():
+        groups.setdefault(container.image, set()).add(container.group)
     for each in ordered.decisions:
         service, image = ordered.catalogue.images[each.image]
         found = ordered.found.get(each.reference)
         entries.append(
             {
                 "image": each.image,
-                "group": next((service.labels[key] for key in GROUPS if key in service.labels), ""),
-                "node": image.node or "",
+                "groups": sorted(groups.get(each.image, ())),
+                "labels": {**service.labels, **image.labels},
                 "tag": each.reference.rpartition(":")[2],
                 "reference": each.reference,
                 "size": found.size if found else None,

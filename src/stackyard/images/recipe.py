@@ -261,7 +261,7 @@ class _Kitchen:
     def _labels(self, name: str, service: Service, image: Image) -> dict[str, str]:
         return {
             **service.labels,
-            **({"net.juniper.node": image.node} if image.node else {}),
+            **image.labels,
             "org.opencontainers.image.title": name,
             "org.opencontainers.image.description": image.description,
             "org.opencontainers.image.version": self.catalogue.structure.version,

@@ -54,7 +54,9 @@ class Variable(Model):
         "url and public; without a site the port, and the URLs made from it, are defaults.",
     )
     secret: str | None = Field(default=None, description="Name of the site's secret, `<service>/<purpose>`.")
-    generate: Literal["password", "fernet"] = Field(default="password", description="How the secret is made.")
+    generate: Literal["password", "key"] = Field(
+        default="password", description="How the secret is made: a password, or URL-safe base64 of 32 random bytes."
+    )
     private: bool = Field(
         default=False, description="In a site, given only to containers that ask for it by `private`."
     )
@@ -201,7 +203,7 @@ class Image(Runtime):
 
     description: str = Field(description="One line, also a label of the image.")
     base: str | None = Field(default=None, description="The image that this one is a sub of.")
-    node: str | None = Field(default=None, description="Kind of node that it is for, as the seed labels it.")
+    labels: dict[str, str] = Field(default_factory=dict, description="Labels, beside those of its service.")
     python: str | None = Field(default=None, description="Lock of the release whose packages it adds.")
     packages: tuple[str, ...] = Field(default=(), description="Debian packages.")
     unpacked: dict[str, tuple[str, ...]] = Field(
@@ -230,8 +232,8 @@ class Volume(Model):
 class Registration(Model):
     """How an endpoint stands in the cloud's own catalogue of services."""
 
-    type: str = Field(description="Type of the service: `compute`.")
-    name: str = Field(description="Name of the service: `nova`.")
+    type: str = Field(description="Type of the service there.")
+    name: str = Field(description="Name of the service there.")
 
 
 class Endpoint(Model):
@@ -240,7 +242,7 @@ class Endpoint(Model):
     title: str = Field(description="What people call it, in messages: `the image API`.")
     container: str = Field(description="Container of this service that serves it; each node that runs it is a member.")
     port: int = Field(ge=1, le=65535, description="Port in the node; on the host, the site's offset is added.")
-    scheme: str = Field(default="tcp", description="Scheme of its URL: http, mysql, amqp, tcp.")
+    scheme: str = Field(default="tcp", description="Scheme of its URL, `http`.")
     path: str = Field(default="", description="Path of its URL.")
     check: str | None = Field(
         default=None, description="Path that answers when it works; without one, accepting a connection is the answer."

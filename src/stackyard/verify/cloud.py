@@ -133,9 +133,9 @@ class Cloud:
             self.of_kind(kind, "-")
         return found
 
-    def computes(self) -> list[Compute]:
-        """Return the compute services."""
-        services = self._api.call("compute", "GET", "/os-services?binary=nova-compute")["services"]
+    def computes(self, binary: str) -> list[Compute]:
+        """Return the services of that name that run VMs."""
+        services = self._api.call("compute", "GET", f"/os-services?binary={binary}")["services"]
         hypervisors = self._api.call("compute", "GET", "/os-hypervisors/detail")["hypervisors"]
         mapped = {each["service"]["host"] for each in hypervisors}
         return [

@@ -16,14 +16,11 @@ from typing import Literal
 LIMIT = 20_000
 """Encapsulated pings that are kept of one capture; older ones are dropped."""
 
-ENCAPSULATIONS = {"vxlan": "VXLAN", "geneve": "Geneve"}
-"""Of a site -> as tcpdump calls it."""
-
 _TIME = re.compile(r"\d\d:\d\d:\d\d\.\d+ ")
 _OUTER = re.compile(
     r"^(?P<time>\S+) .*?\b(?P<source>[0-9a-f.:]+)\.(?P<source_port>\d+) > "
     r"(?P<target>[0-9a-f.:]+)\.(?P<target_port>\d+): "
-    r"(?:\[[^]]*\] )?(?P<encapsulation>VXLAN|Geneve), .*?\bvni (?P<vni>0x[0-9a-f]+|\d+)\b(?P<inner>.*)$"
+    r"(?:\[[^]]*\] )?(?P<encapsulation>[A-Za-z]+), .*?\bvni (?P<vni>0x[0-9a-f]+|\d+)\b(?P<inner>.*)$"
 )
 _INNER = re.compile(
     r"\b(?P<source>[0-9.]+) > (?P<target>[0-9.]+): ICMP echo (?P<kind>request|reply), id (?P<id>\d+), seq (?P<seq>\d+)"
@@ -174,7 +171,7 @@ def _differences(frame: Frame, wanted: Expected, encapsulation: str) -> list[str
         ("kind", frame.kind, wanted.kind),
         ("from", frame.source, wanted.source),
         ("to", frame.target, wanted.target),
-        ("encapsulation", frame.encapsulation, ENCAPSULATIONS[encapsulation]),
+        ("encapsulation", frame.encapsulation.lower(), encapsulation),
         ("from node", frame.outer_source, wanted.outer_source),
         ("to node", frame.outer_target, wanted.outer_target),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stackyard.errors import InputError
 from stackyard.plan.resolved import ResolvedSite
@@ -27,11 +28,15 @@ class ComputeNode:
 
 @dataclass(frozen=True)
 class Target:
-    """A site to prove, the guest to do it with, and the tag in the names of all that is made."""
+    """A site to prove, the guest to do it with, and the tag in the names of all that is made.
+
+    ``hypervisor`` is the name under which the compute API knows the services that run VMs.
+    """
 
     site: str
     encapsulation: str
     credentials: Mapping[str, str]
+    hypervisor: str
     hosts: tuple[ComputeNode, ...]
     taps: tuple[Tap, ...]
     guest: Guest
@@ -45,10 +50,17 @@ class Target:
 
 def credentials(resolved: ResolvedSite) -> dict[str, str]:
     """Return how the administrator signs in. Raises InputError when no service says it."""
-    found = resolved.declarations.get("credentials", ())
+    return {key: str(value) for key, value in _declared(resolved, "credentials").items()}
+
+
+def _declared(resolved: ResolvedSite, kind: str) -> Mapping[str, Any]:
+    """Return what a service declares. Raises InputError when none does."""
+    found = resolved.declarations.get(kind, ())
     if not found:
-        raise InputError(f"no service of the site {resolved.name} declares credentials", "give it an identity service")
-    return {key: str(value) for key, value in found[0].items()}
+        message = f"no service of the site {resolved.name} declares {kind}"
+        raise InputError(message, f"run one that does, or add `{kind}:` to `declares` of the one that should")
+    declaration: Mapping[str, Any] = found[0]
+    return declaration
 
 
 def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
@@ -57,6 +69,7 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         site=resolved.name,
         encapsulation=resolved.site.encapsulation,
         credentials=credentials(resolved),
+        hypervisor=str(_declared(resolved, "hypervisor")["service"]),
         hosts=_hosts(resolved),
         taps=_taps(resolved, tag),
         guest=guest,
@@ -86,21 +99,16 @@ def _hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
 
 def _taps(resolved: ResolvedSite, tag: str) -> tuple[Tap, ...]:
     """Return a capture for each compute node, as the SDN declares it. Raises InputError when it does not."""
-    declared = resolved.declarations.get("capture", ())
-    if not declared:
-        raise InputError(
-            f"no service of the site {resolved.name} declares how to capture its tunnel network",
-            "add `capture: [{container: …, command: […]}]` to `declares` of its SDN's service",
-        )
+    declared = _declared(resolved, "capture")
     by_key = {container.key: container for container in resolved.containers}
-    keys = [(node.name, f"{node.name}/{declared[0]['container']}") for node in resolved.nodes if node.zone]
+    keys = [(node.name, f"{node.name}/{declared['container']}") for node in resolved.nodes if node.zone]
     return tuple(
         Tap(
             node=node,
             name=f"{prefix(tag)}{resolved.name}-{node}",
             network=resolved.node_container(node),
             image=by_key[key].image,
-            command=tuple(str(word) for word in declared[0]["command"]),
+            command=tuple(str(word) for word in declared["command"]),
         )
         for node, key in keys
         if key in by_key

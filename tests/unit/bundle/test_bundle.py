@@ -25,7 +25,7 @@ def test_no_secret_is_anywhere_but_in_its_file(demo: ResolvedSite) -> None:
                 assert (file.mode, file.user is not None) == (0o400, True)
             else:
                 assert not [secret for secret in secrets if secret in file.content.decode()], path
-    assert not re.search(r"<(password|fernet)-", "".join(map(repr, (made, demo, made.targets))))
+    assert not re.search(r"<(password|key)-", "".join(map(repr, (made, demo, made.targets))))
 
 
 def test_every_secret_file_is_mounted_and_named(demo: ResolvedSite) -> None:
@@ -125,7 +125,7 @@ def test_a_secret_does_not_show_itself() -> None:
 def test_the_store_keeps_and_makes_secrets(tmp_path) -> None:
     path = tmp_path / "secrets.json"
     first = load(path)
-    password, key = first.get("a/b").reveal(), first.get("a/key", "fernet").reveal()
+    password, key = first.get("a/b").reveal(), first.get("a/key", "key").reveal()
     assert (len(password), len(key), first.made) == (32, 44, ["a/b", "a/key"])
     save(path, first)
     assert path.stat().st_mode & 0o777 == 0o600

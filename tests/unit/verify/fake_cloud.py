@@ -198,6 +198,7 @@ def target(folder: Path) -> Target:
     return Target(
         site="demo",
         encapsulation="vxlan",
+        hypervisor="nova-compute",
         credentials={},
         hosts=tuple(ComputeNode(name, zone, TUNNELS[name], zone) for name, zone in HOSTS.items()),
         taps=tuple(Tap(name, f"tap-{name}", f"demo-{name}", "image", ("tcpdump", "-nn")) for name in HOSTS),

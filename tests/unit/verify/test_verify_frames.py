@@ -61,7 +61,7 @@ def test_all_interfaces_and_verbose():
 def test_the_wrong_encapsulation_is_named():
     problems = missing(read(sample("geneve.txt")), expected((A, B), TUNNELS), "vxlan")
     assert len(problems) == 4
-    assert problems[0] == f"echo request {A} > {B}: encapsulation Geneve, not VXLAN"
+    assert problems[0] == f"echo request {A} > {B}: encapsulation geneve, not vxlan"
 
 
 def test_one_direction_is_not_enough():

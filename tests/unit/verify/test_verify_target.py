@@ -34,7 +34,8 @@ def resolved(zones=("az1", "az2"), **declarations) -> ResolvedSite:
         networks=Networks(management=IPv4Network("172.31.80.0/24"), tunnel=IPv4Network("172.31.81.0/24")),
         nodes={name: Node(roles=("compute",)) for name in names},
     )
-    declared = {"credentials": ({"username": "admin"},), "capture": (CAPTURE,)} | declarations
+    declared = {"credentials": ({"username": "admin"},), "capture": (CAPTURE,)}
+    declared |= {"hypervisor": ({"service": "agent"},)} | declarations
     return ResolvedSite(site, "1", "registry/node:1", 0, nodes, containers, declared)
 
 
@@ -66,8 +67,9 @@ def test_the_capture_runs_beside_the_node_with_little():
     ("site", "message"),
     [
         (resolved(("az1",)), "has 1 compute node"),
-        (resolved(capture=()), "declares how to capture"),
+        (resolved(capture=()), "declares capture"),
         (resolved(credentials=()), "declares credentials"),
+        (resolved(hypervisor=()), "declares hypervisor"),
     ],
 )
 def test_what_is_lacking_is_bad_input(site, message):

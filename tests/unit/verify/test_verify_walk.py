@@ -133,7 +133,7 @@ def test_broken(api, prove, breakage, check, message):
 def test_wrong_encapsulation(prove, monkeypatch):
     monkeypatch.setattr(FakeCapture, "encapsulation", "Geneve")
     outcome = prove()
-    assert "encapsulation Geneve, not VXLAN" in messages(outcome)["wire"]
+    assert "encapsulation geneve, not vxlan" in messages(outcome)["wire"]
     assert results(outcome)["ping"] == "passed"
 
 

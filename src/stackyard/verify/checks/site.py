@@ -28,12 +28,14 @@ def nodes(run: Run) -> Saw:
     hosts = run.target.hosts
 
     def silent() -> str:
-        at_work = {compute.host for compute in run.cloud.computes() if compute.up and compute.enabled}
+        at_work = {
+            compute.host for compute in run.cloud.computes(run.target.hypervisor) if compute.up and compute.enabled
+        }
         return ", ".join(f"{host.name} is down or disabled" for host in hosts if host.name not in at_work)
 
     # After a restart, Nova believes in a node only when it has reported, and its libvirt, again.
     until(silent, what="compute nodes", deadline=60, told=run.tell, interval=1)
-    known = {compute.host: compute for compute in run.cloud.computes()}
+    known = {compute.host: compute for compute in run.cloud.computes(run.target.hypervisor)}
     problems = [problem for host in hosts for problem in _node(host, known.get(host.name))]
     if problems:
         raise StackyardError("; ".join(problems))

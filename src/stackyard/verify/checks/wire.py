@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stackyard.verify.context import Run
-from stackyard.verify.frames import ENCAPSULATIONS, Expected, Frame, exchange, expected, missing
+from stackyard.verify.frames import Expected, Frame, exchange, expected, missing
 from stackyard.verify.outcome import Saw
 from stackyard.verify.wait import until
 
@@ -19,7 +19,7 @@ def wire(run: Run) -> Saw:
             problems += [f"on {capture.tap.node}, in {capture.frames.records} frames: {each}" for each in found]
         return "; ".join(problems)
 
-    until(unseen, what=f"pings in {ENCAPSULATIONS[encapsulation]} on the tunnel network", deadline=20, told=run.tell)
+    until(unseen, what=f"pings in {encapsulation} on the tunnel network", deadline=20, told=run.tell)
     lines: list[str] = []
     for capture in run.captures:
         frames = capture.frames.seen()
@@ -28,7 +28,7 @@ def wire(run: Run) -> Saw:
         lines.append(f"tunnel network of {capture.tap.node}:")
         lines += [line for pair in sorted(shown, key=_begun) for each in pair for line in str(each).splitlines()]
     total = sum(len(capture.frames.seen()) for capture in run.captures)
-    return Saw(f"{total} pings in {ENCAPSULATIONS[encapsulation]}, both ways", {"pings": total}, lines)
+    return Saw(f"{total} pings in {encapsulation}, both ways", {"pings": total}, lines)
 
 
 def _begun(pair: tuple[Frame, Frame]) -> str:

@@ -14,7 +14,7 @@ from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import Map, read
 from stackyard.errors import InputError
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Roles, Structure
+from stackyard.model.release import Base, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
 
@@ -84,6 +84,13 @@ def sdns(root: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(root.glob("*/sdn.yaml"))}
 
 
+def defaults(root: Path, problems: Problems) -> Defaults:
+    """What holds for all sites of a catalogue."""
+    path = root / "catalogue.yaml"
+    made = _file(Defaults, path, problems) if path.exists() else None
+    return made[0] if made else Defaults()
+
+
 def _known(name: str, names: list[str] | dict[str, Path], what: str) -> str:
     """``name`` if there is such a thing; else InputError with those that there are."""
     if name not in names:
@@ -113,16 +120,13 @@ def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Proble
     base = _file(Base, folder / "base.yaml", problems)
     structure_data = read(structure, problems)
     structure_model = _structure(structure_data, problems)
-    roles = _file(Roles, root / "roles.yaml", problems) if (root / "roles.yaml").exists() else None
     entries, known = _services(root, area, back_end[1] if back_end else None, problems)
     problems.check()
     assert back_end  # noqa: S101 - else problems.check() has raised; the same below
     assert base  # noqa: S101
     assert structure_data is not None  # noqa: S101
     assert structure_model  # noqa: S101
-    return _Files(
-        back_end[0], base[0], structure_model, structure_data, entries, known, roles[0].roles if roles else {}
-    )
+    return _Files(back_end[0], base[0], structure_model, structure_data, entries, known, defaults(root, problems).roles)
 
 
 def _select(root: Path, release: str, files: _Files, everything: dict[str, tuple[Service, Image]]) -> Catalogue:

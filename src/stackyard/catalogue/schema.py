@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Roles, Structure
+from stackyard.model.release import Base, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Service
 from stackyard.model.site import Site
@@ -18,7 +18,7 @@ MODELS: dict[str, type[Model]] = {
     "structure": Structure,
     "base": Base,
     "sdn": Sdn,
-    "roles": Roles,
+    "catalogue": Defaults,
 }
 """Name of the file without its ending -> its model."""
 

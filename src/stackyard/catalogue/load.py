@@ -16,7 +16,7 @@ from stackyard.catalogue.yamlsource import Map, read
 from stackyard.errors import InputError
 from stackyard.model import layer as model
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Roles, Structure
+from stackyard.model.release import Base, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
 
@@ -68,6 +68,13 @@ def sdns(root: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(root.glob("*/sdn.yaml"))}
 
 
+def defaults(root: Path, problems: Problems) -> Defaults:
+    """What holds for all sites of a catalogue."""
+    path = root / "catalogue.yaml"
+    made = _file(Defaults, path, problems) if path.exists() else None
+    return made[0] if made else Defaults()
+
+
 def _known(name: str, names: list[str] | dict[str, Path], what: str) -> str:
     """``name`` if there is such a thing; else InputError with those that there are."""
     if name not in names:
@@ -100,7 +107,7 @@ def _whole(
     release, area, own = folders
     base = _file(Base, release / "base.yaml", problems)
     back_end = _file(Sdn, area / "sdn.yaml", problems)
-    roles = _file(Roles, root / "roles.yaml", problems) if (root / "roles.yaml").exists() else None
+    usual = defaults(root, problems)
     layers = (_layer(release, problems), Layer.of(area, back_end[1] if back_end else None))
     stack = Stack.of(root, (*layers, _own_layer(own, problems)) if own else layers, problems)
     written = _written(root, stack, problems)
@@ -130,7 +137,7 @@ def _whole(
         images={},
         known=tuple(sorted(names | others)),
         added=frozenset(names - others),
-        roles=roles[0].roles if roles else {},
+        roles=usual.roles,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from stackyard.model.base import Model
 from stackyard.model.layer import Layer
-from stackyard.model.release import Base, Roles, Structure
+from stackyard.model.release import Base, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Service
 from stackyard.model.site import Site
@@ -20,7 +20,7 @@ MODELS: dict[str, type[Model]] = {
     "base": Base,
     "layer": Layer,
     "sdn": Sdn,
-    "roles": Roles,
+    "catalogue": Defaults,
 }
 """Name of the file without its ending -> its model."""
 

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from stackyard.catalogue.catalogue import Catalogue
-from stackyard.catalogue.load import load, releases, sdns
+from stackyard.catalogue.load import defaults, load, releases, sdns
 from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
 from stackyard.catalogue.root import catalogue_root
 from stackyard.catalogue.validate import parse
@@ -66,7 +66,8 @@ def _read(path: Path, root: Path) -> Site:
         own = _own(path, site)
         if own and not own.is_dir():
             problems.at(("catalogue",), f"there is no folder {shown(own)}", "make it, or correct the name")
-        for loc, message, remedy in (*_choices(site, root), *_networks(site), *_nodes(site)):
+        site = _complete(site, root, problems)
+        for loc, message, remedy in (*_networks(site), *_nodes(site)):
             problems.at(loc, message, remedy)
     problems.check()
     assert site  # noqa: S101 - else problems.check() has raised
@@ -81,21 +82,25 @@ def _own(path: Path, site: Site) -> Path | None:
 Found = Iterator[tuple[Loc, str, str]]
 
 
-def _choices(site: Site, root: Path) -> Found:
-    """Release, SDN and encapsulation are ones that there are."""
+def _complete(site: Site, root: Path, problems: Problems) -> Site:
+    """The site with the SDN and the encapsulation that it has when it names none; all that it names is there."""
     if site.release not in releases(root):
-        yield ("release",), f"there is no release {site.release}", suggest(site.release, releases(root), "there is")
+        remedy = suggest(site.release, releases(root), "there is")
+        problems.at(("release",), f"there is no release {site.release}", remedy)
     known = sdns(root)
-    if site.sdn not in known:
-        yield ("sdn",), f"there is no SDN {site.sdn}", suggest(site.sdn, known, "there is")
-        return
-    problems = Problems()
-    data = read(known[site.sdn], problems)
+    sdn = site.sdn or defaults(root, problems).sdn or next(iter(known), "")
+    if sdn not in known:
+        problems.at(("sdn",), f"there is no SDN {sdn}", suggest(sdn, known, "there is"))
+        return site
+    data = read(known[sdn], problems)
     back_end = parse(Sdn, data, problems) if data is not None else None
     problems.check()
-    if back_end and site.encapsulation not in back_end.encapsulations:
-        remedy = f"it has: {', '.join(back_end.encapsulations)}"
-        yield ("encapsulation",), f"{back_end.title} has no {site.encapsulation}", remedy
+    possible = back_end.encapsulations if back_end else ()
+    encapsulation = site.encapsulation or next(iter(possible), "")
+    if back_end and encapsulation not in possible:
+        remedy = suggest(encapsulation, possible, "it has")
+        problems.at(("encapsulation",), f"{back_end.title} has no {encapsulation}", remedy)
+    return site.model_copy(update={"sdn": sdn, "encapsulation": encapsulation})
 
 
 def _networks(site: Site) -> Found:

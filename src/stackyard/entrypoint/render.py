@@ -113,11 +113,22 @@ def _place(error: BaseException, source: str) -> str:
     return place
 
 
+_PLAIN = _environment([])
+_TEXTS: dict[str, jinja2.Template] = {}
+
+
+def _text(expression: str) -> jinja2.Template:
+    """An expression, compiled once: the tool evaluates the same few for every container."""
+    if expression not in _TEXTS:
+        _TEXTS[expression] = _PLAIN.from_string(expression)
+    return _TEXTS[expression]
+
+
 class Renderer:
     """Renders with one set of values; ``folders`` are where templates and what they import are looked for."""
 
     def __init__(self, values: Mapping[str, Any], folders: Sequence[str] = ()) -> None:
-        self._environment = _environment(folders)
+        self._environment = _environment(folders) if folders else _PLAIN
         self._context = {name: self._given(name, value) for name, value in values.items()}
 
     @staticmethod
@@ -138,7 +149,7 @@ class Renderer:
     def text(self, expression: str) -> str:
         """Render a string; NotGivenError when it prints a variable that is not given, else ExpressionError."""
         try:
-            return self._environment.from_string(expression, globals=self._context).render()
+            return _text(expression).render(self._context)
         except _NotGivenInTemplateError as error:
             raise NotGivenError(str(error)) from error
         except Exception as error:

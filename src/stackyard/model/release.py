@@ -22,7 +22,10 @@ class Base(Model):
     python: str = Field(description="Version of Python in the suite, `3.13`.")
 
 
-class Roles(Model):
-    """``roles.yaml``: the usual sets of groups, for nodes to name."""
+class Defaults(Model):
+    """``catalogue.yaml``: what holds for all sites."""
 
-    roles: dict[str, tuple[str, ...]] = Field(description="Role -> groups that a node with it runs.")
+    sdn: str | None = Field(default=None, description="SDN of a site that names none; default: the first there is.")
+    roles: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Role -> groups that a node with it runs: the usual sets."
+    )

@@ -75,12 +75,12 @@ class Site(Model):
 
     site: str = Field(pattern=r"^[a-z][a-z0-9-]{0,20}$", description="Name; networks, containers and state carry it.")
     release: str = Field(description="Release of the catalogue that is run.")
-    sdn: str = Field(default="ovn", description="Networking back end, one that the catalogue has.")
+    sdn: str = Field(default="", description="Networking back end; default: the catalogue's usual one.")
     catalogue: str | None = Field(
         default=None, description="Folder of its own layer of the catalogue, relative to this file."
     )
-    encapsulation: Literal["vxlan", "geneve"] = Field(
-        default="vxlan", description="How packets between nodes are wrapped; one that the SDN can do."
+    encapsulation: str = Field(
+        default="", description="How packets between nodes are wrapped, as the SDN can; default: its usual way."
     )
     region: str = Field(default="RegionOne", description="Region of all endpoints.")
     registry: str = Field(default="localhost:5100", description="Prefix of the image names.")

@@ -86,7 +86,7 @@ class _Maker:
             image=_reference(self.catalogue, self.site, image),
             user=_user(self.catalogue, image),
             definition=choice.container,
-            knows=frozenset({*runtime.contract, *given.plain}),
+            knows=frozenset(runtime.contract),
             values=given.plain,
             secrets=given.secret,
             mounts=self.mounts(choice, node),

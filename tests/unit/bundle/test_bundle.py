@@ -132,3 +132,13 @@ def test_the_store_keeps_and_makes_secrets(tmp_path) -> None:
     again = load(path)
     assert (again.get("a/b").reveal(), again.made) == (password, [])
     assert Secrets({"x": "y"}).get("x") == Secret("y")
+
+
+def test_options_of_one_service_do_not_reach_its_neighbours() -> None:
+    """A compose directory holds containers of several services: what only one takes is not in their common.env."""
+    site = resolved("demo", services={"nova": {"options": {"DEFAULT": {"ratio": 2}}}})
+    files = rendered(site).files["compute1"]
+    assert b"OS_DEFAULT__RATIO" not in files["nova-compute/common.env"].content
+    services = yaml.safe_load(files["nova-compute/docker-compose.yml"].content)["services"]
+    given = {name for name, each in services.items() if "OS_DEFAULT__RATIO" in each.get("environment", {})}
+    assert given == {"nova-compute"}

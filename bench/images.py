@@ -18,7 +18,6 @@ from stackyard.catalogue import open_site
 from stackyard.effects.preflight import engine
 from stackyard.effects.process import docker, run
 from stackyard.images.found import Found, inspect
-from stackyard.images.order import reference
 
 TOTAL_GB = 2.0
 KEYSTONE_MB = 350.0
@@ -52,7 +51,7 @@ def main() -> int:
     """Measure; 0 when the bounds are kept."""
     options = arguments(__doc__).parse_args()
     site, catalogue = open_site(options.site)
-    names = {image: reference(catalogue, image, site.registry) for image in catalogue.images}
+    names = {image: catalogue.reference(image, site.registry) for image in catalogue.images}
     found = inspect(list(names.values()))
     missing = [name for name in names.values() if name not in found]
     if missing:

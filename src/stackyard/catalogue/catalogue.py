@@ -59,6 +59,12 @@ class Catalogue:
             )
         return self.images[name]
 
+    def reference(self, image: str, registry: str) -> str:
+        """Name of an image on the engine; the SDN is part of the tag where the image differs by it."""
+        entry = self.images.get(image)
+        tag = self.structure.version + (f"-{self.sdn}" if entry and entry[1].variant else "")
+        return f"{registry}/{image}:{tag}" if registry else f"{image}:{tag}"
+
     def effective(self, image: str) -> Runtime:
         """What the image's entrypoint does: its service's part and its own.
 

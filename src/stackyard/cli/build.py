@@ -24,7 +24,7 @@ from stackyard.verify import guest
 @click.option("-c", "--container", "names", metavar="NAME", multiple=True, help="One image; may be repeated.")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be built, and why; build nothing.")
 @click.option("--push", "push_too", is_flag=True, help="Push the images to their registry afterwards.")
-@click.option("--registry", metavar="PREFIX", help="Prefix of the image names. [default: the site's]")
+@_options.registry
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and reuse no layer.")
 @_options.site
 @_options.output

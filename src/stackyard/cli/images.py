@@ -17,7 +17,7 @@ GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 
 
 @click.command()
-@click.option("--registry", metavar="PREFIX", help="Prefix of the image names. [default: the site's]")
+@_options.registry
 @_options.site
 @_options.output
 def command(registry: str | None, site: str, output: str) -> None:

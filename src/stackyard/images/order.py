@@ -45,13 +45,6 @@ class Order:
         return [each for each in self.decisions if each.build]
 
 
-def reference(catalogue: Catalogue, image: str, registry: str) -> str:
-    """Name of an image on the engine: prefix, image, version, and the SDN when it differs by it."""
-    _, definition = catalogue.image(image)
-    tag = catalogue.structure.version + (f"-{catalogue.sdn}" if definition.variant else "")
-    return f"{registry.rstrip('/')}/{image}:{tag}" if registry else f"{image}:{tag}"
-
-
 def order(
     catalogue: Catalogue,
     images: Sequence[str],
@@ -66,7 +59,7 @@ def order(
     """
     foundation = base.BaseImage(catalogue.base)
     made = recipe(catalogue, Foundation(foundation.reference, foundation.inputs, uv()), cache=downloads)
-    references = {image: reference(catalogue, image, registry) for image in images}
+    references = {image: catalogue.reference(image, registry) for image in images}
     found = inspect(list(references.values()))
     decisions = []
     for image, name in references.items():

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from stackyard.model.base import Model
+from stackyard.model.reference import Registry
 from stackyard.model.service import Role
 
 
@@ -54,7 +55,9 @@ class Site(Model):
         default="vxlan", description="How packets between nodes are wrapped; one that the SDN can do."
     )
     region: str = Field(default="RegionOne", description="Region of all endpoints.")
-    registry: str = Field(default="localhost:5100", description="Prefix of the image names.")
+    registry: Registry = Field(
+        default="localhost:5100", description="Prefix of the image names: `host:port`, `host:port/path`, or nothing."
+    )
     networks: Networks = Field(description="Networks that the nodes are on; they must not overlap.")
     publish: Publish = Field(default=Publish(), description="Where the ports of virtual nodes appear on the host.")
     nodes: dict[str, Node] = Field(min_length=1, description="Name -> node; at least one is a controller.")

@@ -76,7 +76,7 @@ def resolve(
     return ResolvedSite(
         site=site,
         version=catalogue.structure.version,
-        node_image=_reference(catalogue, site, NODE_IMAGE),
+        node_image=catalogue.reference(NODE_IMAGE, site.registry),
         node_user=_user(catalogue, NODE_IMAGE),
         nodes=nodes,
         containers=_traced(drafts),
@@ -119,7 +119,7 @@ def _draft(
         node=node.name,
         name=choice.name,
         service=choice.service.service,
-        image=_reference(context.catalogue, context.site, choice.container.image),
+        image=context.catalogue.reference(choice.container.image, context.site.registry),
         user=_user(context.catalogue, choice.container.image),
         definition=choice.container,
         knows=frozenset(runtime.contract),
@@ -145,13 +145,6 @@ def _report(problems: Problems, site: Site, wrong: Mapping[Problem, Sequence[str
         more = f" and {len(containers) - SHOWN} more" if len(containers) > SHOWN else ""
         remedy = "give it below `settings` of the site, or correct the catalogue"
         problems.add(("settings", name), f"{text.rstrip('.')}; for {first}{more}", remedy)
-
-
-def _reference(catalogue: Catalogue, site: Site, image: str) -> str:
-    """Name and tag of an image."""
-    entry = catalogue.images.get(image)
-    variant = f"-{site.sdn}" if entry and entry[1].variant else ""
-    return f"{site.registry}/{image}:{catalogue.structure.version}{variant}"
 
 
 def _user(catalogue: Catalogue, image: str) -> int:

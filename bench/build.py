@@ -27,7 +27,7 @@ from stackyard.effects.process import docker, run
 from stackyard.events import silent
 from stackyard.images import base
 from stackyard.images.bake import Outside
-from stackyard.images.order import Order, execute, order
+from stackyard.images.order import Order, completed, execute, order
 from stackyard.images.recipe import unpacked
 
 NOOP_TARGET = 2.0
@@ -50,22 +50,25 @@ def noop(site: str) -> Figure:
 def cold(site: str) -> Figure:
     """Time of a cold build, bound by that of the one container."""
     _, catalogue = open_site(site)
-    base.ensure(base.BaseImage(catalogue.base), silent)
     before = records()
     with tempfile.TemporaryDirectory(prefix="stackyard-bench-") as folder:
         os.environ["STACKYARD_STATE"] = folder
-        ordered = order(catalogue, list(catalogue.images), registry=REGISTRY, downloads=f"-bench{os.getpid()}")
+        images = list(catalogue.images)
+        versions = completed(catalogue, images, silent)
+        downloads = f"-bench{os.getpid()}"
+        ordered = order(catalogue, images, registry=REGISTRY, versions=versions, downloads=downloads)
+        base.ensure(ordered.base, silent)
         try:
             begun = time.monotonic()
             built = execute(ordered, silent)
-            images = time.monotonic() - begun
+            seconds = time.monotonic() - begun
             container = sequential(ordered, Path(folder) / "build" / "recipe" / "context")
         finally:
             names = [each.reference for each in ordered.decisions]
             run([docker(), "image", "rm", "--force", *names], check=False)
             for record in records() - before:
                 run([docker(), "builder", "prune", "--force", "--all", "--filter", f"id={record}"], check=False)
-    return Figure(f"cold build of {len(built)} images", images, "s", round(COLD_BOUND * container, 2))
+    return Figure(f"cold build of {len(built)} images", seconds, "s", round(COLD_BOUND * container, 2))
 
 
 def records() -> set[str]:
@@ -80,7 +83,9 @@ def sequential(ordered: Order, context: Path) -> float:
     packages = sorted({name for image in images for name in image.packages})
     pieces = sorted({piece for image in images for piece in unpacked(image)})
     locks = ["common", *sorted({image.python for image in images if image.python})]
-    script = ["set -eu", f"/mnt/steps/debian-packages {' '.join(packages)} -- {' '.join(pieces)}"]
+    script = ["set -eu", "mkdir /mnt/versions"]
+    script += [f"cat /mnt/packages-of/*/{each} | sort -u >/mnt/versions/{each}" for each in ("install", "extract")]
+    script += [f"/mnt/steps/debian-packages {' '.join(packages)} -- {' '.join(pieces)}"]
     python = "/mnt/steps/python-packages /mnt/python/"
     script += [f"{python}entrypoint.txt /opt/stackyard/lib /opt/stackyard/lib"]
     for lock in locks:  # each in a folder of its own first, so that nothing is compiled twice
@@ -92,7 +97,13 @@ def sequential(ordered: Order, context: Path) -> float:
         if image.bakes and stage:
             script += [f"/mnt/steps/account {service.user} {service.service}"]
             script += [f"/mnt/steps/bake-database {stage.instructions[-1].command.split(' ', 2)[2]}"]
-    mounts = {"steps": "steps", "python": "python", "database": "database", "entrypoint": "app"}
+    mounts = {
+        "steps": "steps",
+        "python": "python",
+        "packages": "packages-of",
+        "database": "database",
+        "entrypoint": "app",
+    }
     options = "--rm --tmpfs /mnt --tmpfs /tmp:exec --user 0 --entrypoint /bin/sh"
     argv = [docker(), "run", *options.split()]
     for source, target in mounts.items():

@@ -41,6 +41,12 @@ class Yard:
         images = self.build("--plan", "--output", "json").json["images"]
         return {each["image"]: each["why"] for each in images if each["state"] != "current"}
 
+    @property
+    def record(self) -> Path:
+        """The versions of Debian packages."""
+        (found,) = (self.folder / "state" / "build").glob("packages-*.json")
+        return found
+
     def change(self, path: str, old: str, new: str) -> None:
         file = self.folder / "catalogue" / path
         assert old in file.read_text()
@@ -172,6 +178,55 @@ def test_a_failure_is_told_once_with_a_hint_and_what_it_blocks(changed: Yard) ->
     assert "  | E: Unable to locate package no-such-package\n" in outcome.stderr
     assert "it blocks app-api" in outcome.stderr
     assert "hint: the suite has no such package" in outcome.stderr
+
+
+def test_the_record_has_what_the_images_have(yard: Yard) -> None:
+    made = json.loads(yard.record.read_text())
+    listing = "dpkg-query --show --showformat '${Package} ${Version}\\n'"
+    installed = dict(line.split() for line in inside("db:1", listing).splitlines())
+    assert installed == made["base"] | made["answers"]["install hello"]
+    assert made["answers"]["extract hello"].keys() == {"hello"}
+
+
+def test_a_version_that_the_mirror_no_longer_has_is_named_and_refresh_mends_it(yard: Yard) -> None:
+    before = yard.record.read_text()
+    made = json.loads(before)
+    version = made["answers"]["install hello"]["hello"]
+    made["answers"]["install hello"]["hello"] = "0.1-1"
+    yard.record.write_text(json.dumps(made))
+    assert yard.plan() == {"db": "Debian versions of db changed"}
+    outcome = yard.build("-c", "db", check=False)
+    assert outcome.code == 1
+    assert "  | hello 0.1-1 is no longer in the mirror\n" in outcome.stderr
+    assert "hint: `stackyard build --refresh`" in outcome.stderr
+
+    planned = yard.build("--plan", "--refresh", "--output", "json").json
+    assert planned["packages"] == [f"hello 0.1-1 -> {version}: db"]
+    assert not [each for each in planned["images"] if each["state"] != "current"]
+    assert json.loads(yard.record.read_text()) == made
+    outcome = yard.build("--refresh")
+    assert f"packages: hello 0.1-1 -> {version}: db\n" in outcome.stderr
+    assert yard.record.read_text() == before
+
+
+def test_a_plan_without_a_record_says_so_and_asks_nobody(yard: Yard) -> None:
+    record = yard.record
+    content = record.read_text()
+    record.unlink()
+    try:
+        assert set(yard.plan().values()) == {"the versions of its Debian packages are not in a record yet"}
+        assert not list((yard.folder / "state/build").glob("packages-*"))
+    finally:
+        record.write_text(content)
+
+
+def test_only_what_changed_is_asked_for(changed: Yard) -> None:
+    changed.change("area/bare/service.yaml", 'command: [sleep, "100"]', 'packages: [ed]\n    command: [sleep, "100"]')
+    outcome = changed.build("-c", "bare")
+    assert [line.split(maxsplit=1)[1] for line in outcome.stderr.splitlines() if " packages: " in line][1:-1] == [
+        "packages: install ed"
+    ]
+    assert inside("bare:1", "command -v ed") == "/usr/bin/ed"
 
 
 def test_no_engine_is_bad_input(yard: Yard) -> None:

@@ -10,7 +10,7 @@ import click
 
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
-from stackyard.images.order import Order, order
+from stackyard.images.order import Order, order, recorded
 from stackyard.images.report import MB, table
 
 GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
@@ -23,7 +23,8 @@ GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 def command(registry: str | None, site: str, output: str) -> None:
     """List the images of the site: group, node, tag, size, age, and whether each is up to date, or why not."""
     opened, catalogue = open_site(site)
-    ordered = order(catalogue, list(catalogue.images), registry=opened.registry if registry is None else registry)
+    prefix = opened.registry if registry is None else registry
+    ordered = order(catalogue, list(catalogue.images), registry=prefix, versions=recorded(catalogue))
     entries = _entries(ordered)
     if output == "json":
         click.echo(json.dumps(entries, indent=2))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from stackyard.catalogue import Catalogue
 from stackyard.images import sources
 from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
+from stackyard.images.versions import NOTHING_RECORDED, Record, extracted, installed, listing
 from stackyard.model.service import Image, Runtime, Service
 
 LIB, APP, PYTHON = "shared.lib", "shared.app", "python.common"
@@ -34,9 +35,11 @@ class Foundation:
     uv: File
 
 
-def recipe(catalogue: Catalogue, foundation: Foundation, *, cache: str = "") -> Recipe:
+def recipe(
+    catalogue: Catalogue, foundation: Foundation, *, versions: Record = NOTHING_RECORDED, cache: str = ""
+) -> Recipe:
     """The recipe of all images of the structure. Another ``cache`` means caches of downloads of its own."""
-    return _Kitchen(catalogue, foundation).recipe(cache)
+    return _Kitchen(catalogue, foundation, versions).recipe(cache)
 
 
 def bind(source: str, target: str, stage: str = "") -> str:
@@ -50,6 +53,7 @@ class _Kitchen:
 
     catalogue: Catalogue
     foundation: Foundation
+    versions: Record
     stages: dict[str, Stage] = field(default_factory=dict)
     context: dict[str, File] = field(default_factory=dict)
 
@@ -170,12 +174,16 @@ class _Kitchen:
         script, script_digest = self._step("debian-packages")
         suite = self.catalogue.base.suite
         mounts = [SCRATCH, script, f"--mount=type=cache,id=stackyard-{suite}-packages@cache@,target=/mnt/packages"]
+        mounts.append(bind(f"packages/{name}", "/mnt/versions"))
+        lists = {"install": installed(self.versions, service, image), "extract": extracted(self.versions, image)}
+        versions = [self._put(f"packages/{name}/{each}", File(listing(those))) for each, those in lists.items()]
         account, account_digest = self._step("account")
         call = _account(name, service, image)
         names = [*image.packages, *(["--", *unpacked(image)] if image.unpacked else [])]
         text = f"RUN {' '.join([*mounts, account])} {call} && /mnt/debian-packages {shlex.join(names)}"
         says = f"Debian packages: {', '.join((*image.packages, *image.unpacked))}"
-        yield Instruction(text, says, {f"packages of {name}": digest(text, script_digest, account_digest)})
+        inputs = {f"packages of {name}": digest(text, script_digest, account_digest)}
+        yield Instruction(text, says, {**inputs, f"Debian versions of {name}": digest(*versions)})
 
     def _setup(
         self, name: str, service: Service, image: Image, levels: Sequence[Runtime], *, first: bool

@@ -1,0 +1,103 @@
+"""Asks the distribution's mirror which versions apt would install, in a container of the base image."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from stackyard.catalogue import Catalogue
+from stackyard.effects import preflight
+from stackyard.effects.process import docker, run
+from stackyard.effects.stream import stream
+from stackyard.events import Event, Report
+from stackyard.images import base, sources
+from stackyard.images.bake import TAIL, Outside
+from stackyard.images.base import BaseImage
+from stackyard.images.failure import BuildError, Failed
+from stackyard.images.versions import Record, changes, requests
+
+SUBJECT = "packages"
+BASE = ("installed", "upgrade")
+"""Requests for what the base image has, and what of it has a newer version."""
+
+
+@dataclass
+class _Answers:
+    """What the step ``debian-versions`` says, as it says it."""
+
+    report: Report
+    of: dict[str, dict[str, str]] = field(default_factory=dict)
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=TAIL))
+
+    def hear(self, line: str) -> None:
+        """Take a line of its output."""
+        sign, _, rest = line.partition(" ")
+        if sign == "==":
+            self.of[rest] = {}
+            self.report(Event("progress", SUBJECT, rest))
+        elif sign == "+":
+            name, _, version = rest.partition(" ")
+            list(self.of.values())[-1][name] = version
+        else:
+            self.tail.append(line)
+
+
+def complete(
+    catalogue: Catalogue, images: Iterable[str], before: Record, report: Report, *, anew: bool, build: bool
+) -> Record:
+    """The record with an answer to each request of ``images``.
+
+    Only what has no answer is asked for; ``anew`` asks for everything, and says what changed. A base image whose
+    packages are not the newest is then made again, unless ``build`` is false. Raises BuildError, InputError.
+    """
+    asked = {name: requests(*catalogue.image(name)) for name in images}
+    everything = list(dict.fromkeys(request for each in asked.values() for request in each))
+    whole = anew or not before.base
+    wanted = everything if whole else before.missing(everything)
+    if not whole and not wanted:
+        return before
+    preflight.engine()
+    begun = time.monotonic()
+    report(Event("started", SUBJECT, "the versions that the mirror has"))
+    place = BaseImage(catalogue.base, {} if whole else before.base)
+    base.ensure(place, report)
+    answers = _ask(place.reference, [*(BASE if whole else ()), *wanted], asked, report)
+    after = _renewed(place, answers, report, build=build) if whole else before.answered(answers)
+    told = changes(before, after, {name: catalogue.image(name) for name in asked})
+    for line in told or (["nothing is newer"] if anew else []):
+        report(Event("note", SUBJECT, line))
+    report(Event("done", SUBJECT, f"{len(after.names)} versions", time.monotonic() - begun))
+    return after
+
+
+def _renewed(place: BaseImage, answers: dict[str, dict[str, str]], report: Report, *, build: bool) -> Record:
+    """A record of nothing but new answers, on a base image with the newest packages, which gets its name."""
+    there, newer = (answers.pop(each) for each in BASE)
+    newest = {**there, **newer}
+    if build and newest != there:
+        base.ensure(place, report, anew=True)
+        newest = base.versions_in(place.reference)
+    if build:
+        named = replace(place, versions=newest)
+        run([docker(), "image", "tag", place.reference, named.reference])
+    return Record(newest, answers)
+
+
+def _ask(
+    reference: str, wanted: Sequence[str], asked: Mapping[str, Sequence[str]], report: Report
+) -> dict[str, dict[str, str]]:
+    """The answer to each request, from one container. Raises BuildError with the images of the one that failed."""
+    answers = _Answers(report)
+    script = sources.step("debian-versions").text
+    proxies = [f"--env={name}" for name in Outside.of(os.environ).proxies]
+    argv = [docker(), "run", "--rm", *proxies, "--entrypoint=/bin/sh", reference, "-c", script, "debian-versions"]
+    if stream([*argv, *wanted], answers.hear):
+        request = list(answers.of)[-1] if answers.of else ""
+        images = [name for name, own in asked.items() if request in own]
+        subject, *blocked = images or [SUBJECT, "all images"]
+        says = f"Debian packages: {', '.join(request.split()[1:])}"
+        raise BuildError(Failed(subject, says, f"debian-versions: {request}", tuple(answers.tail), tuple(blocked)))
+    return answers.of

@@ -233,12 +233,14 @@ class _Kitchen:
     def _container(self, name: str, service: Service) -> Instruction:
         """The folder that tells the entrypoint what to do."""
         data = self.catalogue.container_json(name, sources.service_identity(self.catalogue, service.service))
+        arguments = [each.arguments for each in service.containers.values() if each.image == name]
+        files = sources.container_files(self.catalogue, name, data | {"arguments": arguments})
         self._put(f"containers/{name}/container.json", _json(data))
         inputs = {
             "variables of all services": digest(json.dumps(data.pop("known"))),
             f"runtime of {name}": digest(json.dumps(data, sort_keys=True)),
         }
-        for path, file in sources.container_files(self.catalogue, service.service).items():
+        for path, file in files.items():
             source = str(file.relative_to(self.catalogue.root))
             inputs[source] = digest(path, self._put(f"containers/{name}/{path}", sources.load(file)))
         return Instruction(f"COPY containers/{name}/ /opt/stackyard/container/", "what it has to know", inputs)
@@ -324,8 +326,10 @@ class _Kitchen:
         """Put what `bootstrap` of a service needs into the context and return the digest of it all."""
         data = self.catalogue.container_json(image, sources.service_identity(self.catalogue, service))
         data |= {"known": known, "needs": [], "health": None, "command": [], "prepare": [], "afterwards": []}
+        data["bootstrap"] = [step for step in data["bootstrap"] if step["bake"]]
         databases = [{"name": each["name"]} for each in self.catalogue.services[service].declares.get("database", ())]
-        files = {path: sources.load(file) for path, file in sources.container_files(self.catalogue, service).items()}
+        named = sources.container_files(self.catalogue, image, data)
+        files = {path: sources.load(file) for path, file in named.items()}
         files |= {"container.json": _json(data), "declares.json": _json({"database": databases})}
         return digest(
             *(digest(path, self._put(f"database/services/{service}/{path}", file)) for path, file in files.items())

@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from stackyard.images.parts import Recipe
+import pytest
+
+from stackyard.images.parts import File, Recipe
+from stackyard.images.sources import _named
 
 GOLDEN = Path(__file__).parent / "Dockerfile.golden"
 Make = Callable[..., Recipe]
@@ -76,16 +79,50 @@ def test_another_cache_changes_no_identity(make: Make) -> None:
     assert [apart.inputs(image) for image in apart.images] == [usual.inputs(image) for image in usual.images]
 
 
-def test_the_container_folder_has_templates_scripts_and_what_is_shared(make: Make) -> None:
-    context = make().context
-    own = {
-        path.removeprefix("containers/app-api/"): file
-        for path, file in context.items()
-        if path.startswith("containers/app-api/")
-    }
-    assert set(own) == {"container.json", "migrate", "policy.json", "templates/app.conf.j2", "templates/shared.j2"}
+def container_folder(recipe: Recipe, image: str) -> dict[str, File]:
+    start = f"containers/{image}/"
+    return {path.removeprefix(start): file for path, file in recipe.context.items() if path.startswith(start)}
+
+
+def test_the_container_folder_has_what_the_image_refers_to(make: Make) -> None:
+    own = container_folder(make(), "app-api")
+    assert set(own) == {"container.json", "migrate", "templates/app.conf.j2", "templates/shared.j2"}
     assert own["migrate"].mode == 0o755
-    assert "containers/bare/templates/shared.j2" not in context
+    assert set(container_folder(make(), "app-agent")) == {"container.json"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("helper", {"helper"}),
+        ("the helper of all", set()),
+        ("sh -c '/opt/stackyard/container/helper --x'", {"helper"}),
+        ("exec ./helper", {"helper"}),
+        ('open(folder / "table.json")', {"table.json"}),
+        ("import sys\nimport module\n", {"module.py"}),
+        ("    from module import main\n", {"module.py"}),
+        ("sub/table.json", set()),
+    ],
+)
+def test_what_names_a_script(text: str, expected: set[str]) -> None:
+    assert set(_named(text, ["helper", "module.py", "table.json"])) == expected
+
+
+def test_what_a_script_or_template_refers_to_comes_along(make: Make, root: Path) -> None:
+    (root / "area/app/migrate").write_text("#!/bin/sh\nexec /opt/stackyard/container/worker\n")
+    (root / "area/app/worker").write_text("#!/usr/bin/python3\nimport module\n")
+    (root / "area/app/module.py").write_text("")
+    (root / "area/app/more.j2").write_text("")
+    (root / "area/app/app.conf.j2").write_text("{% include ['none.j2', 'more.j2'] %}")
+    own = container_folder(make(), "app-api")
+    assert set(own) == {
+        "container.json",
+        "migrate",
+        "worker",
+        "module.py",
+        "templates/app.conf.j2",
+        "templates/more.j2",
+    }
 
 
 def test_images_of_a_service_have_one_identity_of_its_bootstrap(make: Make, root: Path) -> None:

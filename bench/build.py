@@ -81,8 +81,8 @@ def sequential(ordered: Order, context: Path) -> float:
     """Seconds that one container takes for the same packages and migrations; its caches die with it."""
     images = [image for _, image in ordered.catalogue.images.values()]
     packages = sorted({name for image in images for name in image.packages})
-    pieces = sorted({piece for image in images for piece in unpacked(image)})
-    locks = ["common", *sorted({image.python for image in images if image.python})]
+    pieces = sorted({piece for image in images for piece in unpacked(image.unpacked)})
+    locks = ["common", *sorted({each for image in images for each in image.locks})]
     script = ["set -eu", "mkdir /mnt/versions"]
     script += [f"cat /mnt/packages-of/*/{each} | sort -u >/mnt/versions/{each}" for each in ("install", "extract")]
     script += [f"/mnt/steps/debian-packages {' '.join(packages)} -- {' '.join(pieces)}"]

@@ -223,10 +223,43 @@ def test_a_plan_without_a_record_says_so_and_asks_nobody(yard: Yard) -> None:
 def test_only_what_changed_is_asked_for(changed: Yard) -> None:
     changed.change("area/bare/service.yaml", 'command: [sleep, "100"]', 'packages: [ed]\n    command: [sleep, "100"]')
     outcome = changed.build("-c", "bare")
-    assert [line.split(maxsplit=1)[1] for line in outcome.stderr.splitlines() if " packages: " in line][1:-1] == [
+    assert [line.split(maxsplit=1)[1] for line in outcome.stderr.splitlines() if " packages: " in line][1:2] == [
         "packages: install ed"
     ]
     assert inside("bare:1", "command -v ed") == "/usr/bin/ed"
+
+
+PATCH = """\
+--- a/iso8601/__init__.py
++++ b/iso8601/__init__.py
+@@ -1 +1,2 @@
++PATCHED = True
+ from .iso8601 import {}
+"""
+
+
+def patched(yard: Yard, imported: str) -> None:
+    """Give the app a patch of a package, and a second lock."""
+    (yard.folder / "catalogue/area/app/mark.patch").write_text(PATCH.format(imported))
+    yard.change("area/app/service.yaml", "python: app", "python: [app, entrypoint]\n    patches: [mark.patch]")
+
+
+def test_a_patch_is_in_the_image_and_its_bytecode_and_the_program_is_not(changed: Yard) -> None:
+    imported = inside("app:1", "cat /opt/venv/lib/python3*/site-packages/iso8601/__init__.py").splitlines()[0]
+    patched(changed, imported.removeprefix("from .iso8601 import "))
+    changed.build("-c", "app")
+    assert inside("app:1", "python -c 'import iso8601, jinja2; print(iso8601.PATCHED, jinja2.__file__)'").startswith(
+        "True /opt/venv/"
+    )
+    assert inside("app:1", "command -v patch; find / -name '*.orig' -o -name '*.rej' 2>/dev/null; true") == ""
+
+
+def test_a_patch_that_does_not_apply_is_named(changed: Yard) -> None:
+    patched(changed, "something else")
+    outcome = changed.build("-c", "app", check=False)
+    assert outcome.code == 1
+    assert "error: app could not be built: patches: mark.patch" in outcome.stderr
+    assert "  | mark.patch does not apply\n" in outcome.stderr
 
 
 def test_no_engine_is_bad_input(yard: Yard) -> None:

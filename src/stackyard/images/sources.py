@@ -144,7 +144,7 @@ def service_identity(catalogue: Catalogue, service: str) -> str:
     """
     definition = catalogue.services[service]
     images: Mapping[str, Image] = definition.images
-    locks = sorted({image.python for image in images.values() if image.python})
+    locks = sorted({each for image in images.values() for each in image.locks})
     steps: list[Step] = [*definition.bootstrap, *(each for image in images.values() for each in image.bootstrap)]
     parts = [lock(catalogue, name).digest for name in (["common", *locks] if locks else [])]
     parts += [each.model_dump_json() for each in steps]

@@ -50,13 +50,16 @@ class Record:
         return replace(self, answers={**self.answers, **answers})
 
 
+PATCH = "patch"
+"""The package of the program that applies patches."""
 NOTHING_RECORDED = Record()
 
 
 def requests(service: Service, image: Image) -> list[str]:
     """What apt is asked for an image: its packages and those below, and each package that it takes files of."""
     below = requests(service, service.images[image.base]) if image.base else []
-    return [*below, *([_install(service, image)] if image.packages else []), *map(_extract, image.unpacked)]
+    tools = [PATCH] if image.patches else []
+    return [*below, *([_install(service, image)] if image.packages else []), *map(_extract, [*image.unpacked, *tools])]
 
 
 def _install(service: Service, image: Image) -> str:
@@ -79,9 +82,9 @@ def installed(record: Record, service: Service, image: Image) -> Versions | None
     return None if answer is None else {name: each for name, each in answer.items() if there.get(name) != each}
 
 
-def extracted(record: Record, image: Image) -> Versions | None:
-    """The versions of the packages that an image takes files of; None when a request has no answer."""
-    answers = [record.answers.get(_extract(package)) for package in image.unpacked]
+def extracted(record: Record, packages: Iterable[str]) -> Versions | None:
+    """The versions of packages that files are taken of; None when a request has no answer."""
+    answers = [record.answers.get(_extract(package)) for package in packages]
     return None if None in answers else {name: each for answer in answers if answer for name, each in answer.items()}
 
 
@@ -107,4 +110,4 @@ def changes(before: Record, after: Record, images: Mapping[str, tuple[Service, I
 
 
 def _own(record: Record, service: Service, image: Image) -> Versions:
-    return {**(installed(record, service, image) or {}), **(extracted(record, image) or {})}
+    return {**(installed(record, service, image) or {}), **(extracted(record, image.unpacked) or {})}

@@ -146,3 +146,46 @@ def test_the_baked_database_has_valid_values_and_no_needs(make: Make) -> None:
     data = json.loads(context["database/services/app/container.json"].content)  # type: ignore[arg-type]
     assert data["needs"] == [] and data["command"] == []  # noqa: PT018
     assert json.loads(context["database/services/app/declares.json"].content) == {"database": [{"name": "app"}]}  # type: ignore[arg-type]
+
+
+def add_patch(root: Path, where: str, patch: str = "fix.patch") -> None:
+    """Give an image of the service `app` a patch."""
+    (root / "area/app" / patch).write_text("a patch")
+    path = root / "area/app/service.yaml"
+    path.write_text(path.read_text().replace(where, f"{where}\n    patches: [{patch}]"))
+
+
+def test_a_patch_is_applied_above_the_packages_and_to_what_migrates_the_baked_database(make: Make, root: Path) -> None:
+    before = make()
+    add_patch(root, "    python: app")
+    recipe = make()
+    text = [each.command for each in recipe.stages["app.body"].instructions]
+    assert text[1:3] == [
+        "COPY --from=python.app /delta/ /opt/venv/",
+        "RUN /mnt/python-patches /mnt/patches/app /opt/venv",
+    ]
+    baked = recipe.stages["db.database"].instructions[0].command
+    assert baked.startswith("RUN /mnt/python-patches /mnt/patches/app /mnt/python/app /opt/venv && /mnt/bake-database")
+    assert recipe.context["patches/app/000-fix.patch"].content == b"a patch"
+    assert before.inputs("bare") == recipe.inputs("bare")
+    for image in ("app", "app-api", "app-agent", "db"):
+        assert set(recipe.inputs(image)) - set(before.inputs(image)) >= {"patches of app"}
+    (root / "area/app/fix.patch").write_text("another patch")
+    assert make().inputs("app-api")["patches of app"] != recipe.inputs("app-api")["patches of app"]
+
+
+def test_a_patch_of_a_sub_is_in_the_sub_alone(make: Make, root: Path) -> None:
+    add_patch(root, "    description: The agent.")
+    recipe = make()
+    assert "python-patches" in recipe.stages["app-agent.body"].text
+    assert [image for image in recipe.images if "patches of app-agent" in recipe.inputs(image)] == ["app-agent"]
+
+
+def test_locks_are_laid_one_over_the_other(make: Make, root: Path) -> None:
+    path = root / "area/app/service.yaml"
+    path.write_text(path.read_text().replace("python: app", "python: [app, entrypoint]"))
+    copied = [each.text for each in make().stages["app.body"].instructions if "--from=python" in each.text]
+    assert copied == [
+        "COPY --from=python.app /delta/ /opt/venv/",
+        "COPY --from=python.entrypoint /delta/ /opt/venv/",
+    ]

@@ -53,13 +53,13 @@ def test_what_the_base_has_is_not_installed_again_but_upgraded(small: Catalogue)
     assert installed(RECORD, *small.image("app")) == {"netbase": "6.5"}
     assert installed(RECORD, *small.image("app-api")) == {}
     assert installed(RECORD, *small.image("db")) == {"hello": "2.10-5", "libc6": "2.41-12+deb13u1"}
-    assert extracted(RECORD, small.image("app-agent")[1]) == {"hello": "2.10-5"}
+    assert extracted(RECORD, small.image("app-agent")[1].unpacked) == {"hello": "2.10-5"}
 
 
 def test_a_build_step_reads_a_line_a_package_and_stops_at_what_is_not_resolved(small: Catalogue) -> None:
     assert listing(installed(RECORD, *small.image("db"))) == b"hello=2.10-5\nlibc6=2.41-12+deb13u1\n"
     assert listing(installed(Record(), *small.image("db"))) == b"not resolved\n"
-    assert listing(extracted(Record(), small.image("app-agent")[1])) == b"not resolved\n"
+    assert listing(extracted(Record(), small.image("app-agent")[1].unpacked)) == b"not resolved\n"
 
 
 def test_a_record_is_read_as_it_was_written() -> None:

@@ -209,6 +209,22 @@ def test_a_version_that_the_mirror_no_longer_has_is_named_and_refresh_mends_it(y
     assert yard.record.read_text() == before
 
 
+def test_a_lost_base_is_made_with_the_recorded_versions_or_refused(yard: Yard) -> None:
+    before = yard.record.read_text()
+    made = json.loads(before)
+    made["base"]["tini"] = "0.1-1"
+    yard.record.write_text(json.dumps(made))
+    try:
+        outcome = yard.build("-c", "bare", check=False)
+    finally:
+        yard.record.write_text(before)
+    assert outcome.code == 1
+    assert [line for line in outcome.stderr.splitlines() if line.startswith("  | ")] == [
+        "  | tini 0.1-1 is no longer in the mirror"
+    ]
+    assert "hint: `stackyard build --refresh`" in outcome.stderr
+
+
 def test_a_plan_without_a_record_says_so_and_asks_nobody(yard: Yard) -> None:
     record = yard.record
     content = record.read_text()

@@ -61,7 +61,7 @@ def complete(
         return before
     preflight.engine()
     begun = time.monotonic()
-    report(Event("started", SUBJECT, "the versions that the mirror has"))
+    report(Event("started", SUBJECT, "asks the mirror for versions"))
     place = BaseImage(catalogue.base, {} if whole else before.base)
     base.ensure(place, report)
     answers = _ask(place.reference, [*(BASE if whole else ()), *wanted], asked, report)
@@ -69,7 +69,7 @@ def complete(
     told = changes(before, after, {name: catalogue.image(name) for name in asked})
     for line in told or (["nothing is newer"] if anew else []):
         report(Event("note", SUBJECT, line))
-    report(Event("done", SUBJECT, f"{len(after.names)} versions", time.monotonic() - begun))
+    report(Event("done", SUBJECT, f"{len(answers)} requests answered", time.monotonic() - begun))
     return after
 
 

@@ -32,11 +32,6 @@ class Record:
         """The file."""
         return json.dumps({"base": self.base, "answers": self.answers}, indent=1, sort_keys=True) + "\n"
 
-    @property
-    def names(self) -> set[str]:
-        """All packages of which it has a version."""
-        return {*self.base, *(name for answer in self.answers.values() for name in answer)}
-
     def missing(self, requests: Iterable[str]) -> list[str]:
         """Those of the requests that have no answer."""
         return [each for each in requests if each not in self.answers]

@@ -95,9 +95,10 @@ def changes(before: Record, after: Record, images: Mapping[str, tuple[Service, I
     told: dict[str, list[str]] = {}
     pairs = {"base": (before.base, after.base)}
     for name, (service, image) in images.items():
-        pairs[name] = (_own(before, service, image), _own(after, service, image))
+        if before.covers(requests(service, image)):
+            pairs[name] = (_own(before, service, image), _own(after, service, image))
     for name, (then, now) in pairs.items():
-        for package in {**then, **now} if then else ():
+        for package in {**then, **now} if before.base else ():
             if then.get(package) != now.get(package):
                 what = f"{package} {then.get(package, 'new')} -> {now.get(package, 'none')}"
                 told.setdefault(what, []).append(name)

@@ -82,6 +82,7 @@ def test_a_change_is_told_with_the_images_that_have_it(small: Catalogue) -> None
     based = Record({**RECORD.base, "tini": "0.19.0-4"}, RECORD.answers)
     assert changes(RECORD, based, small.images) == ["tini 0.19.0-3 -> 0.19.0-4: base"]
     assert changes(Record(), RECORD, small.images) == []
+    assert changes(Record(RECORD.base, {"extract hello": {"hello": "2"}}), RECORD, small.images) == []
 
 
 def test_versions_are_part_of_the_base_and_pinned_where_it_is_made(small: Catalogue) -> None:

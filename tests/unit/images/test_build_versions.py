@@ -100,6 +100,7 @@ class Engine:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: dict[str, str]) -> None:
         self.answers = answers
         self.asked: list[str] = []
+        self.options: list[str] = []
         self.made: list[tuple[str, bool]] = []
         monkeypatch.setattr(mirror, "docker", lambda: "docker")
         monkeypatch.setattr(mirror, "run", lambda _argv: None)
@@ -112,6 +113,7 @@ class Engine:
         self.made.append((base.reference, anew))
 
     def stream(self, argv: list[str], on_line: Callable[[str], None]) -> int:
+        self.options = argv[: argv.index("debian-versions")]
         self.asked = argv[argv.index("debian-versions") + 1 :]
         for request in self.asked:
             on_line(f"== {request}")
@@ -140,6 +142,16 @@ def test_a_first_record_asks_for_everything_in_one_container(small: Catalogue, m
     assert made.answers["install netbase"] == {"netbase": "6.6"}
     assert engine.made == [(BaseImage(small.base).reference, False)]
     assert complete(small, small.images, made, silent, anew=False, build=True) is made
+
+
+def test_the_container_gets_the_proxies_of_the_host_and_no_password_is_on_its_command_line(
+    small: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://user:word@proxy.example.org:3128")
+    engine = Engine(monkeypatch, NEWEST)
+    complete(small, small.images, Record(), silent, anew=False, build=True)
+    assert "--env=http_proxy" in engine.options
+    assert "word" not in "".join(engine.options)
 
 
 def test_only_what_has_no_answer_is_asked_for_in_the_recorded_base(

@@ -151,7 +151,7 @@ def test_the_container_gets_the_proxies_of_the_host_and_no_password_is_on_its_co
     engine = Engine(monkeypatch, NEWEST)
     complete(small, small.images, Record(), silent, anew=False, build=True)
     assert "--env=http_proxy" in engine.options
-    assert "word" not in "".join(engine.options)
+    assert "user:word" not in "".join(engine.options)
 
 
 def test_only_what_has_no_answer_is_asked_for_in_the_recorded_base(

@@ -95,9 +95,9 @@ def _ask(
     proxies = [f"--env={name}" for name in Outside.of(os.environ).proxies]
     argv = [docker(), "run", "--rm", *proxies, "--entrypoint=/bin/sh", reference, "-c", script, "debian-versions"]
     if stream([*argv, *wanted], answers.hear):
-        request = list(answers.of)[-1] if answers.of else ""
+        request = list(answers.of)[-1] if answers.of else "apt-get update"
         images = [name for name, own in asked.items() if request in own]
         subject, *blocked = images or [SUBJECT, "all images"]
-        says = f"Debian packages: {', '.join(request.split()[1:])}"
-        raise BuildError(Failed(subject, says, f"debian-versions: {request}", tuple(answers.tail), tuple(blocked)))
+        names = ", ".join(request.split()[1:]) if images else "their newest versions"
+        raise BuildError(Failed(subject, f"Debian packages: {names}", request, tuple(answers.tail), tuple(blocked)))
     return answers.of

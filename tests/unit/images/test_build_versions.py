@@ -193,7 +193,7 @@ def test_what_cannot_be_found_is_told_with_the_images_that_want_it(
         complete(small, small.images, Record(), silent, anew=False, build=True)
     assert caught.value.message.splitlines() == [
         "app could not be built: Debian packages: netbase",
-        "  debian-versions: install netbase",
+        "  install netbase",
         "  | E: Unable to locate package",
         "  it blocks app-api, app-agent",
     ]

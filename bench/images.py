@@ -17,7 +17,6 @@ from figure import Figure, arguments, show
 from stackyard.catalogue import open_site
 from stackyard.effects.engine import Engine
 from stackyard.images.found import Found, inspect
-from stackyard.images.order import reference
 
 TOTAL_GB = 2.0
 KEYSTONE_MB = 350.0
@@ -52,7 +51,7 @@ def main() -> int:
     options = arguments(__doc__).parse_args()
     site, catalogue = open_site(options.site)
     engine = Engine()
-    names = {image: reference(catalogue, image, site.registry) for image in catalogue.images}
+    names = {image: catalogue.reference(image, site.registry) for image in catalogue.images}
     found = inspect(engine, list(names.values()))
     missing = [name for name in names.values() if name not in found]
     if missing:

@@ -43,6 +43,12 @@ class Yard:
         images = self.build("--plan", "--output", "json").json["images"]
         return {each["image"]: each["why"] for each in images if each["state"] != "current"}
 
+    @property
+    def record(self) -> Path:
+        """The versions of Debian packages."""
+        (found,) = (self.folder / "state" / "build").glob("packages-*.json")
+        return found
+
     def change(self, path: str, old: str, new: str) -> None:
         file = self.folder / "catalogue" / path
         assert old in file.read_text()
@@ -153,16 +159,16 @@ def test_the_entrypoint_runs_what_it_is_given() -> None:
     assert engine("run", "--rm", "build.test/bare:1", "echo", "here").strip() == "here"
 
 
-def test_a_template_changes_the_last_layer_of_its_family_only(changed: Yard) -> None:
+def test_a_template_changes_the_last_layer_of_the_image_that_renders_it(changed: Yard) -> None:
     changed.change("area/app/app.conf.j2", "server", "host")
     plan = changed.plan()
-    assert plan == dict.fromkeys(IMAGES[:3], "area/app/app.conf.j2 changed") | {"db": "bootstrap of app changed"}
+    assert plan == {"app-api": "area/app/app.conf.j2 changed"}
     before = engine("image", "inspect", "--format", "{{json .RootFS.Layers}}", "build.test/app-api:1")
     built = changed.build("-c", "app-api", "--output", "json").json["built"]
     assert [(each["image"], each["why"]) for each in built] == [("app-api", "area/app/app.conf.j2 changed")]
     after = engine("image", "inspect", "--format", "{{json .RootFS.Layers}}", "build.test/app-api:1")
     assert json.loads(before)[:-1] == json.loads(after)[:-1]
-    assert set(changed.plan()) == {"app", "app-agent", "db"}
+    assert changed.plan() == {}
 
 
 def test_a_failure_is_told_once_with_a_hint_and_what_it_blocks(changed: Yard) -> None:
@@ -176,6 +182,105 @@ def test_a_failure_is_told_once_with_a_hint_and_what_it_blocks(changed: Yard) ->
     assert "hint: the suite has no such package" in outcome.stderr
 
 
+def test_the_record_has_what_the_images_have(yard: Yard) -> None:
+    made = json.loads(yard.record.read_text())
+    listing = "dpkg-query --show --showformat '${Package} ${Version}\\n'"
+    installed = dict(line.split() for line in inside("db:1", listing).splitlines())
+    assert installed == made["base"] | made["answers"]["install hello"]
+    assert made["answers"]["extract hello"].keys() == {"hello", "libc6"}
+
+
+def test_a_version_that_the_mirror_no_longer_has_is_named_and_refresh_mends_it(yard: Yard) -> None:
+    yard.build()
+    before = yard.record.read_text()
+    made = json.loads(before)
+    version = made["answers"]["install hello"]["hello"]
+    made["answers"]["install hello"]["hello"] = "0.1-1"
+    yard.record.write_text(json.dumps(made))
+    assert yard.plan() == {"db": "Debian versions of db changed"}
+    outcome = yard.build("-c", "db", check=False)
+    assert outcome.code == 1
+    assert "  | hello 0.1-1 is no longer in the mirror\n" in outcome.stderr
+    assert "hint: `stackyard build --refresh`" in outcome.stderr
+
+    planned = yard.build("--plan", "--refresh", "--output", "json").json
+    assert planned["packages"] == [f"hello 0.1-1 -> {version}: db"]
+    assert not [each for each in planned["images"] if each["state"] != "current"]
+    assert json.loads(yard.record.read_text()) == made
+    outcome = yard.build("--refresh")
+    assert f"packages: hello 0.1-1 -> {version}: db\n" in outcome.stderr
+    assert yard.record.read_text() == before
+
+
+def test_a_lost_base_is_made_with_the_recorded_versions_or_refused(yard: Yard) -> None:
+    before = yard.record.read_text()
+    made = json.loads(before)
+    made["base"]["tini"] = "0.1-1"
+    yard.record.write_text(json.dumps(made))
+    try:
+        outcome = yard.build("-c", "bare", check=False)
+    finally:
+        yard.record.write_text(before)
+    assert outcome.code == 1
+    assert [line for line in outcome.stderr.splitlines() if line.startswith("  | ")] == [
+        "  | tini 0.1-1 is no longer in the mirror"
+    ]
+    assert "hint: `stackyard build --refresh`" in outcome.stderr
+
+
+def test_a_plan_without_a_record_says_so_and_asks_nobody(yard: Yard) -> None:
+    record = yard.record
+    content = record.read_text()
+    record.unlink()
+    try:
+        assert set(yard.plan().values()) == {"the versions of its Debian packages are not in a record yet"}
+        assert not list((yard.folder / "state/build").glob("packages-*"))
+    finally:
+        record.write_text(content)
+
+
+def test_only_what_changed_is_asked_for(changed: Yard) -> None:
+    changed.change("area/bare/service.yaml", 'command: [sleep, "100"]', 'packages: [ed]\n    command: [sleep, "100"]')
+    outcome = changed.build("-c", "bare")
+    assert [line.split(maxsplit=1)[1] for line in outcome.stderr.splitlines() if " packages: " in line][1:2] == [
+        "packages: install ed"
+    ]
+    assert inside("bare:1", "command -v ed") == "/usr/bin/ed"
+
+
+PATCH = """\
+--- a/iso8601/__init__.py
++++ b/iso8601/__init__.py
+@@ -1 +1,2 @@
++PATCHED = True
+ from .iso8601 import {}
+"""
+
+
+def patched(yard: Yard, imported: str) -> None:
+    """Give the app a patch of a package, and a second lock."""
+    (yard.folder / "catalogue/area/app/mark.patch").write_text(PATCH.format(imported))
+    yard.change("area/app/service.yaml", "python: app", "python: [app, entrypoint]\n    patches: [mark.patch]")
+
+
+def test_a_patch_is_in_the_image_and_its_bytecode_and_the_program_is_not(changed: Yard) -> None:
+    imported = inside("app:1", "cat /opt/venv/lib/python3*/site-packages/iso8601/__init__.py").splitlines()[0]
+    patched(changed, imported.removeprefix("from .iso8601 import "))
+    changed.build("-c", "app")
+    assert inside("app:1", "python -c 'import iso8601, jinja2; print(iso8601.PATCHED, jinja2.__file__)'").startswith(
+        "True /opt/venv/"
+    )
+    assert inside("app:1", "command -v patch; find / -name '*.orig' -o -name '*.rej' 2>/dev/null; true") == ""
+
+
+def test_a_patch_that_does_not_apply_is_named(changed: Yard) -> None:
+    patched(changed, "something else")
+    outcome = changed.build("-c", "app", check=False)
+    assert outcome.code == 1
+    assert "error: app could not be built: patches: mark.patch" in outcome.stderr
+    assert "  | mark.patch does not apply\n" in outcome.stderr
+
+
 def test_no_engine_is_bad_input(yard: Yard) -> None:
     outcome = yard.build(check=False, DOCKER_HOST="unix:///nowhere/docker.sock")
     assert outcome.code == 2
@@ -184,7 +289,8 @@ def test_no_engine_is_bad_input(yard: Yard) -> None:
 
 
 def test_an_interrupted_build_ends_and_can_be_continued(changed: Yard, tmp_path: Path) -> None:
-    changed.change("area/bare/service.yaml", 'command: [sleep, "100"]', 'run: [sleep 600]\n    command: [sleep, "100"]')
+    long = f"sleep 600.{time.time_ns()}"  # no builder has it cached
+    changed.change("area/bare/service.yaml", 'command: [sleep, "100"]', f'run: [{long}]\n    command: [sleep, "100"]')
     errors = tmp_path / "errors"
     with errors.open("wb") as stderr:
         command = [str(PROGRAM), "build", "--site", "small", "-c", "bare"]
@@ -197,5 +303,5 @@ def test_an_interrupted_build_ends_and_can_be_continued(changed: Yard, tmp_path:
     assert process.wait(60) == 130
     assert "interrupted" in errors.read_text()
     assert not list((changed.folder / "state/build/recipe").glob("ca"))
-    changed.change("area/bare/service.yaml", "sleep 600", "sleep 0")
+    changed.change("area/bare/service.yaml", long, "sleep 0")
     assert changed.build("-c", "bare").code == 0

@@ -83,7 +83,7 @@ class Catalogue:
         for folder in (self.fragment_templates, *self.folders[service]):
             for name, file in files_in(folder).items():
                 found.setdefault(name, []).append(file)
-        locks = [*LOCKS, *(image.python for image in self.services[service].images.values() if image.python)]
+        locks = [*LOCKS, *(lock for image in self.services[service].images.values() for lock in image.locks)]
         return found | {f"python/{name}.txt": self._locks(name) for name in locks}
 
     def lock(self, name: str) -> Path:
@@ -121,6 +121,12 @@ class Catalogue:
                 suggest(name, self.images, "it has"),
             )
         return self.images[name]
+
+    def reference(self, image: str, registry: str) -> str:
+        """Name of an image on the engine; the SDN is part of the tag where the image differs by it."""
+        entry = self.images.get(image)
+        tag = self.structure.version + (f"-{self.sdn}" if entry and entry[1].variant else "")
+        return f"{registry}/{image}:{tag}" if registry else f"{image}:{tag}"
 
     def effective(self, image: str) -> Runtime:
         """What the image's entrypoint does: its service's part and its own.

@@ -104,8 +104,8 @@ def locks(catalogue: Catalogue, structure_data: Map, services: Mapping[str, Map]
     for name in LOCKS:
         _lock(catalogue, name, _Place(structure_data, problems), ("containers",))
     for name, (service_, image) in catalogue.images.items():
-        if image.python:
-            _lock(catalogue, image.python, _Place(services[service_.service], problems), ("images", name, "python"))
+        for lock in image.locks:
+            _lock(catalogue, lock, _Place(services[service_.service], problems), ("images", name, "python"))
 
 
 def _lock(catalogue: Catalogue, name: str, here: _Place, loc: Loc) -> None:
@@ -148,6 +148,7 @@ def service(catalogue: Catalogue, data: Map, made: Service, problems: Problems, 
     _runtime(catalogue, here, made, made, ())
     for name, image in made.images.items():
         _runtime(catalogue, here, made, image, ("images", name))
+        _patches(catalogue, here, made, name)
         if name in catalogue.images:
             _expressions(here, made, name, catalogue.effective(name))
     _endpoints(here, made)
@@ -222,6 +223,18 @@ def _knows(catalogue: Catalogue, here: _Place, name: str) -> None:
         if job and not wait.ready and not marked(catalogue, job.image):
             message = f"{name} waits for {wait.job}, and no database remembers what that does"
             here.add(("images", name), message, "say with `ready:` how to ask, or give its steps a `marker:`")
+
+
+def _patches(catalogue: Catalogue, here: _Place, made: Service, name: str) -> None:
+    """Patches are files, and there is something for them to change."""
+    image, folders = made.images[name], catalogue.folders[made.service]
+    for index, patch in enumerate(image.patches):
+        if not _file(patch, folders):
+            _missing(here, ("images", name, "patches", index), patch, folders)
+    if image.patches and not (image.locks or (image.base and made.images[image.base].locks)):
+        here.add(
+            ("images", name, "patches"), "there are no Python packages to patch", "give the image a lock: `python:`"
+        )
 
 
 def _expressions(here: _Place, made: Service, name: str, effective: Runtime) -> None:

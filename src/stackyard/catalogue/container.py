@@ -175,5 +175,6 @@ def _scripts(catalogue: Catalogue, service: str, step: Step) -> Iterator[tuple[s
 def _python(catalogue: Catalogue, image: str) -> list[str]:
     """Locks of the Python packages of an image and its base."""
     service, own = catalogue.find(image)
-    locks = [level.python for level in (service.images.get(own.base or ""), own) if level and level.python]
+    levels = (service.images.get(own.base or ""), own)
+    locks = [lock for level in levels if level for lock in level.locks]
     return [catalogue.lock(name).read_text() for name in (["common", *locks] if locks else [])]

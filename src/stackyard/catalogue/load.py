@@ -194,7 +194,10 @@ def _images(whole: Catalogue, problems: Problems) -> dict[str, tuple[Service, Im
 
 def _spare_locks(whole: Catalogue, problems: Problems) -> None:
     """Each lock in the site's own folder is one that images have."""
-    known = {*LOCKS, *(image.python for each in whole.services.values() for image in each.images.values())}
+    known = {
+        *LOCKS,
+        *(lock for each in whole.services.values() for image in each.images.values() for lock in image.locks),
+    }
     for file in sorted(whole.own.glob("python/*.txt")) if whole.own else ():
         if file.stem not in known:
             remedy = suggest(file.stem, sorted(name for name in known if name), "locks")

@@ -11,8 +11,9 @@ import click
 from stackyard.catalogue import Catalogue, load, open_site
 from stackyard.cli import _options
 from stackyard.effects.host import Host
-from stackyard.images.order import Order, execute, order, push
+from stackyard.images.order import Order, completed, execute, order, push, recorded
 from stackyard.images.report import Built, decided, listed
+from stackyard.images.versions import changes
 from stackyard.ui import reporter
 from stackyard.verify import guest
 
@@ -24,8 +25,9 @@ from stackyard.verify import guest
 @click.option("-c", "--container", "names", metavar="NAME", multiple=True, help="One image; may be repeated.")
 @click.option("--plan", "plan_only", is_flag=True, help="Say what would be built, and why; build nothing.")
 @click.option("--push", "push_too", is_flag=True, help="Push the images to their registry afterwards.")
-@click.option("--registry", metavar="PREFIX", help="Prefix of the image names. [default: the site's]")
+@_options.registry
 @click.option("--no-cache", is_flag=True, help="Build everything anew, and reuse no layer.")
+@click.option("--refresh", is_flag=True, help="Look for newer Debian packages, and build what has them.")
 @_options.site
 @_options.output
 @click.pass_obj
@@ -39,6 +41,7 @@ def command(  # noqa: PLR0917 - click passes what it declares
     push_too: bool,
     registry: str | None,
     no_cache: bool,
+    refresh: bool,
     site: str,
     output: str,
 ) -> None:
@@ -52,17 +55,20 @@ def command(  # noqa: PLR0917 - click passes what it declares
         catalogue = load(catalogue.root, opened.release, opened.sdn, structure=file, own=catalogue.own)
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
-    ordered = order(host.engine, catalogue, images, registry=prefix, rebuild=no_cache)
-    if plan_only:
-        click.echo(_json(ordered, []) if output == "json" else decided(ordered.decisions))
-        return
+    before = versions = recorded(host, catalogue)
     with reporter("build", output=output) as report:
-        built = execute(host, ordered, report, no_cache=no_cache)
-        if len(images) == len(catalogue.images) and file is None:
+        if refresh or not plan_only:
+            versions = completed(host, catalogue, images, report, refresh=refresh, keep=not plan_only)
+        ordered = order(host.engine, catalogue, images, registry=prefix, versions=versions, rebuild=no_cache)
+        built = [] if plan_only else execute(host, ordered, report, no_cache=no_cache)
+        if len(images) == len(catalogue.images) and file is None and not plan_only:
             guest.ensure(host.state, catalogue.base.suite, report)
-        if push_too:
+        if push_too and not plan_only:
             push(host.engine, ordered.decisions, report)
-    click.echo(_json(ordered, built) if output == "json" else listed(built, len(ordered.decisions)))
+    if output == "json":
+        click.echo(_json(ordered, built, changes(before, versions, ordered.catalogue.images)))
+    else:
+        click.echo(decided(ordered.decisions) if plan_only else listed(built, len(ordered.decisions)))
 
 
 def selected(catalogue: Catalogue, *, base: bool, sub: bool, names: tuple[str, ...]) -> list[str]:
@@ -78,11 +84,12 @@ def selected(catalogue: Catalogue, *, base: bool, sub: bool, names: tuple[str, .
     return [name for name, (_, image) in catalogue.images.items() if name in names or wanted[image.base is not None]]
 
 
-def _json(ordered: Order, built: list[Built]) -> str:
-    """Decisions and what was built."""
+def _json(ordered: Order, built: list[Built], packages: list[str]) -> str:
+    """Decisions, what was built, and what is another version of a Debian package."""
     images = [
         {"image": each.image, "reference": each.reference, "state": each.state, "why": each.why}
         | {"identity": each.identity.value}
         for each in ordered.decisions
     ]
-    return json.dumps({"images": images, "built": [asdict(each) for each in built]}, indent=2)
+    told = {"images": images, "built": [asdict(each) for each in built], "packages": packages}
+    return json.dumps(told, indent=2)

@@ -11,13 +11,13 @@ import click
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
 from stackyard.effects.host import Host
-from stackyard.images.order import Order, order
+from stackyard.images.order import Order, order, recorded
 from stackyard.images.report import MB
 from stackyard.table import ago, table
 
 
 @click.command()
-@click.option("--registry", metavar="PREFIX", help="Prefix of the image names. [default: the site's]")
+@_options.registry
 @_options.site
 @_options.output
 @click.pass_obj
@@ -25,7 +25,8 @@ def command(host: Host, registry: str | None, site: str, output: str) -> None:
     """List the images of the site: group, tag, size, age, and whether each is up to date, or why not."""
     opened, catalogue = open_site(site)
     prefix = opened.registry if registry is None else registry
-    ordered = order(host.engine, catalogue, list(catalogue.images), registry=prefix)
+    versions = recorded(host, catalogue)
+    ordered = order(host.engine, catalogue, list(catalogue.images), registry=prefix, versions=versions)
     entries = _entries(ordered)
     if output == "json":
         click.echo(json.dumps(entries, indent=2))

@@ -10,6 +10,7 @@ from stackyard.errors import StackyardError
 SHOWN = 15
 
 HINTS = (
+    (r"is no longer in the mirror", "`stackyard build --refresh` takes the newer versions, and says what changes"),
     (r"no space left on device|ENOSPC", "the disk is full: `docker builder prune` frees what builds have cached"),
     (
         r"hash(es)? (sum )?mismatch|do not match the hashes",

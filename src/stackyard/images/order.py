@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from stackyard.catalogue import Catalogue
 from stackyard.effects.engine import Engine
+from stackyard.effects.files import write_atomically
 from stackyard.effects.host import Host
 from stackyard.effects.lock import locked, patient
 from stackyard.errors import CommandError, InputError
@@ -19,11 +21,14 @@ from stackyard.images import base
 from stackyard.images.bake import bake
 from stackyard.images.found import Found, forget_replaced, inspect
 from stackyard.images.identity import Decision, decide
+from stackyard.images.mirror import complete
 from stackyard.images.parts import File, Recipe
 from stackyard.images.recipe import Foundation, recipe
 from stackyard.images.report import Built, record
+from stackyard.images.versions import Record, requests
 
 DISK_GIB = 8
+UNRECORDED = "the versions of its Debian packages are not in a record yet"
 
 
 @dataclass(frozen=True)
@@ -42,37 +47,66 @@ class Order:
         return [each for each in self.decisions if each.build]
 
 
-def reference(catalogue: Catalogue, image: str, registry: str) -> str:
-    """Name of an image on the engine: prefix, image, version, and the SDN when it differs by it."""
-    _, definition = catalogue.image(image)
-    tag = catalogue.structure.version + (f"-{catalogue.sdn}" if definition.variant else "")
-    return f"{registry.rstrip('/')}/{image}:{tag}" if registry else f"{image}:{tag}"
-
-
 def order(
     engine: Engine,
     catalogue: Catalogue,
     images: Sequence[str],
     *,
     registry: str,
+    versions: Record,
     rebuild: bool = False,
     downloads: str = "",
 ) -> Order:
     """Decide what of ``images`` has to be built, with one question to the engine.
 
-    ``rebuild`` builds all of them; ``downloads`` names caches of downloads apart from the usual ones.
+    ``versions`` are those of Debian packages, as `recorded` or `completed` give them. ``rebuild`` builds all of the
+    images; ``downloads`` names caches of downloads apart from the usual ones.
     """
-    foundation = base.BaseImage(catalogue.base)
-    made = recipe(catalogue, Foundation(foundation.reference, foundation.inputs, uv()), cache=downloads)
-    references = {image: reference(catalogue, image, registry) for image in images}
+    foundation = base.BaseImage(catalogue.base, versions.base)
+    bottom = Foundation(foundation.reference, foundation.inputs, uv())
+    made = recipe(catalogue, bottom, versions=versions, cache=downloads)
+    references = {image: catalogue.reference(image, registry) for image in images}
     found = inspect(engine, list(references.values()))
     decisions = []
     for image, name in references.items():
         decision = decide(made, image, name, found[name].labels if name in found else None)
-        if rebuild and not decision.build:
-            decision = Decision(image, name, "changed", "asked for", decision.identity)
+        if not versions.covers(requests(*catalogue.image(image))):
+            decision = replace(decision, state="changed" if name in found else "new", why=UNRECORDED)
+        elif rebuild and not decision.build:
+            decision = replace(decision, state="changed", why="asked for")
         decisions.append(decision)
     return Order(catalogue, foundation, made, tuple(decisions), found)
+
+
+def recorded(host: Host, catalogue: Catalogue) -> Record:
+    """The versions of Debian packages that were recorded last, for the base of this catalogue."""
+    try:
+        return Record.parse(_record(host, catalogue).read_text())
+    except OSError:
+        return Record()
+
+
+def completed(
+    host: Host, catalogue: Catalogue, images: Sequence[str], report: Report, *, refresh: bool = False, keep: bool = True
+) -> Record:
+    """The record with the versions of all that ``images`` have; what it lacks is asked of the mirror, and kept.
+
+    ``refresh`` asks anew, for all images of the catalogue. Raises InputError, BuildError.
+    """
+    wanted = list(catalogue.images) if refresh else images
+    if not refresh and all(recorded(host, catalogue).covers(requests(*catalogue.image(each))) for each in wanted):
+        return recorded(host, catalogue)
+    with locked(host.state / "build" / "lock", "build", patient(report, "build")) if keep else nullcontext():
+        before = recorded(host, catalogue)
+        after = complete(host.engine, catalogue, wanted, before, report, anew=refresh, build=keep)
+        if keep and after != before:
+            write_atomically(_record(host, catalogue), after.text.encode(), mode=0o644)
+    return after
+
+
+def _record(host: Host, catalogue: Catalogue) -> Path:
+    bottom = base.BaseImage(catalogue.base)
+    return host.state / "build" / f"packages-{bottom.distribution.suite}-{bottom.making}.json"
 
 
 @cache

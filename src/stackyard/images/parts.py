@@ -39,6 +39,11 @@ class File:
         content = self.version or self.content
         return digest(content.read_bytes() if isinstance(content, Path) else content, oct(self.mode))
 
+    @property
+    def text(self) -> str:
+        """Content as text."""
+        return (self.content if isinstance(self.content, bytes) else self.content.read_bytes()).decode()
+
 
 @dataclass(frozen=True)
 class Instruction:

@@ -16,9 +16,10 @@ from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import container_json
 from stackyard.images import sources
 from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
+from stackyard.images.versions import NOTHING_RECORDED, PATCH, Record, Versions, extracted, installed, listing
 from stackyard.model.service import Image, Runtime, Service
 
-LIB, APP, PYTHON = "shared.lib", "shared.app", "python.common"
+LIB, APP, PATCHER, PYTHON = "shared.lib", "shared.app", "shared.patcher", "python.common"
 SCRATCH = "--mount=type=tmpfs,target=/mnt --mount=type=tmpfs,target=/tmp"
 ROOT = "/run/stackyard/root"
 ENTRYPOINT = ["/usr/bin/tini", "-s", "--", "/opt/stackyard/bin/entrypoint"]
@@ -35,9 +36,11 @@ class Foundation:
     uv: File
 
 
-def recipe(catalogue: Catalogue, foundation: Foundation, *, cache: str = "") -> Recipe:
+def recipe(
+    catalogue: Catalogue, foundation: Foundation, *, versions: Record = NOTHING_RECORDED, cache: str = ""
+) -> Recipe:
     """The recipe of all images of the structure. Another ``cache`` means caches of downloads of its own."""
-    return _Kitchen(catalogue, foundation).recipe(cache)
+    return _Kitchen(catalogue, foundation, versions).recipe(cache)
 
 
 def bind(source: str, target: str, stage: str = "") -> str:
@@ -51,6 +54,7 @@ class _Kitchen:
 
     catalogue: Catalogue
     foundation: Foundation
+    versions: Record
     stages: dict[str, Stage] = field(default_factory=dict)
     context: dict[str, File] = field(default_factory=dict)
 
@@ -138,14 +142,17 @@ class _Kitchen:
         if stage in self.stages:
             return stage
         service, image = self._find(name)
-        source = self._body(image.base) if image.base else (PYTHON if image.python else LIB)
-        deltas = [self._delta(image.python)] if image.python else []
+        source = self._body(image.base) if image.base else (PYTHON if image.locks else LIB)
+        uses = [self._delta(lock) for lock in image.locks]
         levels = [image] if image.base else [service, image]
         instructions = [*self._packages(name, service, image)]
-        if image.python:
-            instructions += self._venv(source, image.python)
+        if image.locks:
+            instructions += self._venv(source, uses)
+        if image.patches:
+            instructions.append(self._patches(name, service, image))
+            uses.append(PATCHER)
         instructions += self._setup(name, service, image, levels, first=not image.packages and not image.unpacked)
-        self.stages[stage] = Stage(stage, source, tuple(instructions), tuple(deltas))
+        self.stages[stage] = Stage(stage, source, tuple(instructions), tuple(uses))
         return stage
 
     def _find(self, name: str) -> tuple[Service, Image]:
@@ -154,29 +161,66 @@ class _Kitchen:
             return self.catalogue.images[name]
         return next((each, each.images[name]) for each in self.catalogue.services.values() if name in each.images)
 
-    def _venv(self, source: str, lock: str) -> Iterator[Instruction]:
+    def _venv(self, source: str, deltas: Sequence[str]) -> Iterator[Instruction]:
         """The Python packages of an image; the common ones too when it is not made from them."""
         below = source
         while below in self.stages and not self.stages[below].external and below != PYTHON:
             below = self.stages[below].source
-        stages = [f"python.{lock}"] if below == PYTHON else [PYTHON, f"python.{lock}"]
-        for stage in stages:
+        for stage in deltas if below == PYTHON else [PYTHON, *deltas]:
             text = f"COPY --from={stage} {'/opt/venv/' if stage == PYTHON else '/delta/'} /opt/venv/"
-            yield Instruction(text, f"the packages of {stage.replace('.', '/')}", {f"python/{lock}.txt": digest(text)})
+            lock = stage.removeprefix("python.")
+            yield Instruction(text, f"the packages of python/{lock}", {f"python/{lock}.txt": digest(text)})
+
+    def _patches(self, name: str, service: Service, image: Image) -> Instruction:
+        """The patches of an image, applied to its Python packages."""
+        mounts, command, value = self._patching(name, service, image, "/opt/venv")
+        text = f"RUN {' '.join([SCRATCH, *mounts])} {command}"
+        return Instruction(text, f"patches: {', '.join(image.patches)}", {f"patches of {name}": digest(text, value)})
+
+    def _patching(self, name: str, service: Service, image: Image, *directories: str) -> tuple[list[str], str, str]:
+        """Mounts, command and digest of what applies an image's patches to Python packages in directories."""
+        if PATCHER not in self.stages:
+            mounts, command, inputs = self._debian(PATCHER, (), {PATCH: ("usr/bin/patch",)}, {})
+            step = Instruction(f"RUN {' '.join(mounts)} {command}", f"Debian packages: {PATCH}", inputs)
+            self.stages[PATCHER] = Stage(PATCHER, self.foundation.reference, (step,), external=True)
+        script, script_digest = self._step("python-patches")
+        files = sources.service_files(self.catalogue, service.service)
+        hashes = [
+            self._put(f"patches/{name}/{number:03}-{patch.replace('/', '-')}", sources.load(files[patch]))
+            for number, patch in enumerate(image.patches)
+        ]
+        mounts = [
+            bind("/usr/bin/patch", "/mnt/patch", PATCHER),
+            bind(f"patches/{name}", f"/mnt/patches/{name}"),
+            script,
+        ]
+        command = f"/mnt/python-patches {shlex.join([f'/mnt/patches/{name}', *directories])}"
+        return mounts, command, digest(script_digest, *hashes)
 
     def _packages(self, name: str, service: Service, image: Image) -> Iterator[Instruction]:
-        """Debian packages."""
+        """Debian packages, and the user that owns what is in them."""
         if not image.packages and not image.unpacked:
             return
+        account, account_digest = self._step("account")
+        versions = installed(self.versions, service, image)
+        mounts, command, inputs = self._debian(name, image.packages, image.unpacked, versions)
+        text = f"RUN {' '.join([*mounts, account])} {_account(name, service, image)} && {command}"
+        says = f"Debian packages: {', '.join((*image.packages, *image.unpacked))}"
+        changed = digest(text, inputs[f"packages of {name}"], account_digest)
+        yield Instruction(text, says, inputs | {f"packages of {name}": changed})
+
+    def _debian(
+        self, name: str, packages: Sequence[str], pieces: Mapping[str, Sequence[str]], versions: Versions | None
+    ) -> tuple[list[str], str, dict[str, str]]:
+        """Mounts, command and inputs of a step that installs packages and takes pieces of others."""
         script, script_digest = self._step("debian-packages")
         suite = self.catalogue.base.suite
-        mounts = [SCRATCH, script, f"--mount=type=cache,id=stackyard-{suite}-packages@cache@,target=/mnt/packages"]
-        account, account_digest = self._step("account")
-        call = _account(name, service, image)
-        names = [*image.packages, *(["--", *unpacked(image)] if image.unpacked else [])]
-        text = f"RUN {' '.join([*mounts, account])} {call} && /mnt/debian-packages {shlex.join(names)}"
-        says = f"Debian packages: {', '.join((*image.packages, *image.unpacked))}"
-        yield Instruction(text, says, {f"packages of {name}": digest(text, script_digest, account_digest)})
+        cache = f"--mount=type=cache,id=stackyard-{suite}-packages@cache@,target=/mnt/packages"
+        lists = {"install": versions, "extract": extracted(self.versions, pieces)}
+        hashes = [self._put(f"packages/{name}/{each}", File(listing(those))) for each, those in lists.items()]
+        command = shlex.join(["/mnt/debian-packages", *packages, *(["--", *unpacked(pieces)] if pieces else [])])
+        inputs = {f"packages of {name}": script_digest, f"Debian versions of {name}": digest(*hashes)}
+        return [SCRATCH, script, cache, bind(f"packages/{name}", "/mnt/versions")], command, inputs
 
     def _setup(
         self, name: str, service: Service, image: Image, levels: Sequence[Runtime], *, first: bool
@@ -226,12 +270,14 @@ class _Kitchen:
     def _container(self, name: str, service: Service) -> Instruction:
         """The folder that tells the entrypoint what to do."""
         data = container_json(self.catalogue, name)
+        arguments = [each.arguments for each in service.containers.values() if each.image == name]
+        files = sources.container_files(self.catalogue, name, data | {"arguments": arguments})
         self._put(f"containers/{name}/container.json", _json(data))
         inputs = {
             "variables of all services": digest(json.dumps(data.pop("known"))),
             f"runtime of {name}": digest(json.dumps(data, sort_keys=True)),
         }
-        for path, file in sources.container_files(self.catalogue, service.service).items():
+        for path, file in files.items():
             source = self.catalogue.origin(file)
             inputs[source] = digest(path, self._put(f"containers/{name}/{path}", sources.load(file)))
         return Instruction(f"COPY containers/{name}/ /opt/stackyard/container/", "what it has to know", inputs)
@@ -278,7 +324,8 @@ class _Kitchen:
             if any(step.bake for step in self.catalogue.effective(each).bootstrap)
         }
         services = dict(sorted(services.items()))
-        locks = sorted({lock for each in services.values() if (lock := self._lock_of(each))})
+        families = [member for each in services.values() for member in self._family(each)]
+        locks = sorted({lock for _, _, image in families for lock in image.locks})
         environment = self._environment(list(services.values()))
         text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in sorted(environment.items()))
         script, script_digest = self._step("bake-database")
@@ -292,17 +339,26 @@ class _Kitchen:
             inputs[f"bootstrap of {service}"] = self._baked(service, image, sorted(environment))
         mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", APP)]
         mounts += [bind("/opt/venv", "/opt/venv,rw", PYTHON)] if locks else []
-        mounts += [bind("/delta", f"/mnt/python/{lock}", self._delta(lock)) for lock in locks]
-        command = f"RUN {' '.join(mounts)} /mnt/bake-database {' '.join(services)}"
+        mounts += [bind("/delta", f"/mnt/python/{lock},rw", self._delta(lock)) for lock in locks]
+        commands, patched = [], [member for member in families if member[2].patches]
+        for member in patched:
+            more, command, inputs[f"patches of {member[0]}"] = self._patching(
+                *member, *(f"/mnt/python/{lock}" for lock in member[2].locks or locks), "/opt/venv"
+            )
+            mounts += more
+            commands.append(command)
+        mounts = list(dict.fromkeys(mounts))
+        command = f"RUN {' '.join(mounts)} {' && '.join([*commands, '/mnt/bake-database'])} {' '.join(services)}"
         says = f"the migrations of {', '.join(services)}"
         stage = f"{name}.database"
-        uses = (APP, *([PYTHON] if locks else []), *(f"python.{lock}" for lock in locks))
+        uses = (APP, *([PYTHON] if locks else []), *map(self._delta, locks), *([PATCHER] if patched else []))
         self.stages[stage] = Stage(stage, body, (Instruction(command, says, inputs),), uses)
         return stage
 
-    def _lock_of(self, name: str) -> str | None:
-        _, image = self._find(name)
-        return image.python or (self._lock_of(image.base) if image.base else None)
+    def _family(self, name: str) -> list[tuple[str, Service, Image]]:
+        """The images that an image is made from, from below, and itself."""
+        service, image = self._find(name)
+        return [*(self._family(image.base) if image.base else []), (name, service, image)]
 
     def _environment(self, images: list[str]) -> dict[str, str]:
         """A value that is valid for each variable that any of the images requires."""
@@ -317,8 +373,10 @@ class _Kitchen:
         """Put what `bootstrap` of a service needs into the context and return the digest of it all."""
         data = container_json(self.catalogue, image)
         data |= {"known": known, "wait_for": [], "health": None, "command": [], "prepare": [], "afterwards": []}
+        data["bootstrap"] = [step for step in data["bootstrap"] if step["bake"]]
         databases = [{"name": each["name"]} for each in self.catalogue.services[service].declares.get("database", ())]
-        files = {path: sources.load(file) for path, file in sources.container_files(self.catalogue, service).items()}
+        named = sources.container_files(self.catalogue, image, data)
+        files = {path: sources.load(file) for path, file in named.items()}
         files |= {"container.json": _json(data), "declares.json": _json({"database": databases})}
         return digest(
             *(digest(path, self._put(f"database/services/{service}/{path}", file)) for path, file in files.items())
@@ -331,9 +389,9 @@ def _account(name: str, service: Service, image: Image) -> str:
     return shlex.join(["/mnt/account", str(user), service.service if user == service.user else name])
 
 
-def unpacked(image: Image) -> list[str]:
-    """What an image takes of Debian packages without installing them, as the step `debian-packages` wants it."""
-    return [f"{package}={path}" for package, paths in image.unpacked.items() for path in paths]
+def unpacked(pieces: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is taken of Debian packages without installing them, as the step `debian-packages` wants it."""
+    return [f"{package}={path}" for package, paths in pieces.items() for path in paths]
 
 
 def _parent(path: str) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, meta
 
 from stackyard.catalogue import Catalogue
 from stackyard.images.parts import File
@@ -11,6 +16,11 @@ from stackyard.images.parts import File
 PACKAGE = Path(__file__).resolve().parents[1]
 STEPS = Path(__file__).resolve().parent / "steps"
 EXECUTABLE = 0o100
+FOLDER = "/opt/stackyard/container/"
+DESCRIBES = ("contract", "known", "retired", "title", "templates")
+"""Keys of container.json that name no file to run."""
+_WORD = re.compile(r"[\w.+/-]+")
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 
 
 def step(name: str) -> File:
@@ -33,18 +43,67 @@ def service_files(catalogue: Catalogue, service: str) -> dict[str, Path]:
     return catalogue.files(service)
 
 
-def container_files(catalogue: Catalogue, service: str) -> dict[str, Path]:
-    """Path in an image's container folder -> file: templates, those that services share among them, and scripts."""
-    own = service_files(catalogue, service)
-    files = {f"templates/{name}" if name.endswith(".j2") else name: path for name, path in own.items()}
-    if not any(name.startswith("templates/") for name in files):
-        shared = {
-            each.source for image in catalogue.services[service].images.values() for each in image.templates.values()
-        }
-        if not shared | {each.source for each in catalogue.services[service].templates.values()}:
-            return files
-    common = {f"templates/{path.name}": path for path in sorted(catalogue.fragment_templates.glob("*.j2"))}
-    return {**common, **files}
+def container_files(catalogue: Catalogue, image: str, data: Mapping[str, Any]) -> dict[str, Path]:
+    """Path in an image's container folder -> file: those that its container.json, ``data``, refers to.
+
+    They are the templates that it renders and what these import, and those scripts that its commands name, or that
+    other scripts of these name.
+    """
+    service, _ = catalogue.image(image)
+    own = service_files(catalogue, service.service)
+    shared = {path.name: path for path in catalogue.fragment_templates.glob("*.j2")}
+    templates = shared | {name: path for name, path in own.items() if name.endswith(".j2")}
+    scripts = {name: path for name, path in own.items() if not name.endswith(".j2")}
+    said = _strings({key: value for key, value in data.items() if key not in DESCRIBES})
+    rendered = _closure((each["source"] for each in data["templates"].values()), templates, _imported)
+    named = _closure((name for text in said for name in _named(text, scripts)), scripts, _named)
+    return {**{f"templates/{name}": templates[name] for name in rendered}, **{name: scripts[name] for name in named}}
+
+
+def _closure(
+    names: Iterable[str], files: Mapping[str, Path], refers: Callable[[str, Iterable[str]], Iterable[str]]
+) -> list[str]:
+    """The files of those names, and all that they refer to."""
+    waiting, found = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in files and name not in found:
+            found.add(name)
+            waiting.extend(refers(files[name].read_text(errors="replace"), files))
+    return sorted(found)
+
+
+@cache
+def _references(template: str) -> frozenset[str | None]:
+    return frozenset(meta.find_referenced_templates(Environment().parse(template)))  # noqa: S701 - nothing is rendered
+
+
+def _imported(template: str, templates: Iterable[str]) -> Iterable[str]:
+    """The templates that a template imports or includes; all of them when it computes a name."""
+    names = _references(template)
+    return templates if None in names else [name for name in names if name]
+
+
+def _named(text: str, scripts: Iterable[str]) -> Iterator[str]:
+    """The scripts that a command or a script names.
+
+    A name with a dot counts wherever it stands, one without as a whole argument or below the container's folder.
+    """
+    words = set(_WORD.findall(text))
+    modules = set(_IMPORT.findall(text))
+    for name in scripts:
+        written = {f"{FOLDER}{name}", f"./{name}", *([name] if "." in name else [])}
+        if text == name or written & words or name.removesuffix(".py") in modules:
+            yield name
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(each)
 
 
 def load(path: Path) -> File:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pydantic import Field
 
 from stackyard.model.base import Model
+from stackyard.model.reference import TAG
 
 
 class Structure(Model):
     """``structure.yaml``, the seed's form: it selects and names; ``service.yaml`` defines."""
 
-    version: str = Field(description="Tag of the images.")
+    version: str = Field(pattern=TAG, description="Tag of the images: letters, digits, `_`, `.` and `-`.")
     containers: dict[str, tuple[str, ...] | None] = Field(description="Base image -> its subs, or nothing.")
 
 

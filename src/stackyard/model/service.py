@@ -204,7 +204,15 @@ class Image(Runtime):
     description: str = Field(description="One line, also a label of the image.")
     base: str | None = Field(default=None, description="The image that this one is a sub of.")
     labels: dict[str, str] = Field(default_factory=dict, description="Labels, beside those of its service.")
-    python: str | None = Field(default=None, description="Lock of the release whose packages it adds.")
+    python: str | tuple[str, ...] = Field(
+        default=(),
+        description="Lock of the release whose packages it adds; or several, each laid over those before it.",
+    )
+    patches: tuple[str, ...] = Field(
+        default=(),
+        description="Patches in the service's folder that are applied to its Python packages, in order: `-p1`, below "
+        "site-packages.",
+    )
     packages: tuple[str, ...] = Field(default=(), description="Debian packages.")
     unpacked: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
@@ -218,6 +226,11 @@ class Image(Runtime):
     bakes: str | None = Field(
         default=None, description="Path at which the archive of the baked database directory is put into the image."
     )
+
+    @property
+    def locks(self) -> tuple[str, ...]:
+        """Names of the locks whose packages it adds."""
+        return (self.python,) if isinstance(self.python, str) else self.python
 
 
 class Volume(Model):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr
 
 from stackyard.model.base import Model
+from stackyard.model.reference import Registry
 
 
 def _text(value: Any) -> Any:
@@ -83,7 +84,9 @@ class Site(Model):
         default="", description="How packets between nodes are wrapped, as the SDN can; default: its usual way."
     )
     region: str = Field(default="RegionOne", description="Region of all endpoints.")
-    registry: str = Field(default="localhost:5100", description="Prefix of the image names.")
+    registry: Registry = Field(
+        default="localhost:5100", description="Prefix of the image names: `host:port`, `host:port/path`, or nothing."
+    )
     networks: Networks = Field(description="Networks that the nodes are on; they must not overlap.")
     publish: Publish = Field(default=Publish(), description="Where the ports of virtual nodes appear on the host.")
     nodes: dict[str, Node] = Field(min_length=1, description="Name -> node.")

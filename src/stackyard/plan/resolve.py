@@ -48,7 +48,7 @@ def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets)
     return ResolvedSite(
         site=site,
         version=catalogue.structure.version,
-        node_image=_reference(catalogue, site, NODE_IMAGE),
+        node_image=catalogue.reference(NODE_IMAGE, site.registry),
         node_user=_user(catalogue, NODE_IMAGE),
         nodes=placement.nodes,
         containers=_awaited(containers),
@@ -83,7 +83,7 @@ class _Maker:
             node=node.name,
             name=choice.name,
             service=choice.service.service,
-            image=_reference(self.catalogue, self.site, image),
+            image=self.catalogue.reference(image, self.site.registry),
             user=_user(self.catalogue, image),
             definition=choice.container,
             knows=frozenset(runtime.contract),
@@ -230,13 +230,6 @@ def ordered(containers: Iterable[ResolvedContainer]) -> tuple[ResolvedContainer,
     for name in everything:
         visit(name)
     return tuple(done.values())
-
-
-def _reference(catalogue: Catalogue, site: Site, image: str) -> str:
-    """Name and tag of an image."""
-    entry = catalogue.images.get(image)
-    variant = f"-{site.sdn}" if entry and entry[1].variant else ""
-    return f"{site.registry}/{image}:{catalogue.structure.version}{variant}"
 
 
 def _user(catalogue: Catalogue, image: str) -> int:

@@ -7,7 +7,6 @@ from stackyard.cli.build import selected
 from stackyard.errors import InputError
 from stackyard.events import Event
 from stackyard.images.identity import Decision, Identity
-from stackyard.images.order import reference
 from stackyard.images.report import decided, listed
 from stackyard.ui import reporter
 
@@ -29,18 +28,6 @@ def test_selection(small: Catalogue, base: bool, sub: bool, names: tuple[str, ..
 def test_an_unknown_name_is_bad_input(small: Catalogue) -> None:
     with pytest.raises(InputError, match="app-apu"):
         selected(small, base=False, sub=False, names=("app-apu",))
-
-
-@pytest.mark.parametrize(
-    ("image", "registry", "expected"),
-    [
-        ("app", "localhost:5100", "localhost:5100/app:1"),
-        ("app-agent", "localhost:5100/", "localhost:5100/app-agent:1-plain"),
-        ("app", "", "app:1"),
-    ],
-)
-def test_names(small: Catalogue, image: str, registry: str, expected: str) -> None:
-    assert reference(small, image, registry) == expected
 
 
 def test_a_plan_says_why() -> None:

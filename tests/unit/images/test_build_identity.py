@@ -15,18 +15,13 @@ ALL = ("app", "app-api", "app-agent", "db", "bare")
 
 CHANGES = [
     # file, what is replaced, by what, image -> why
-    ("area/app/app.conf.j2", "server", "host", dict.fromkeys(ALL[:3], "area/app/app.conf.j2 changed")),
+    ("area/app/app.conf.j2", "server", "host", {"app-api": "area/app/app.conf.j2 changed"}),
     ("area/app/service.yaml", "netbase", "tree", dict.fromkeys(ALL[:3], "packages of app changed")),
     ("area/app/service.yaml", "unpacked: {hello: [usr/bin]}", "", {"app-agent": "packages of app-agent removed"}),
     ("area/app/service.yaml", "The agent.", "An agent.", {"app-agent": "settings of app-agent changed"}),
     ("area/app/service.yaml", "node: compute", "node: controller", {"app-agent": "settings of app-agent changed"}),
     ("area/app/service.yaml", "touch /etc/app/made", "rm -f /x", dict.fromkeys(ALL[:3], "set-up of app changed")),
-    (
-        "area/app/policy.json",
-        "{}",
-        "[]",
-        dict.fromkeys(ALL[:3], "area/app/policy.json changed; set-up of app changed"),
-    ),
+    ("area/app/policy.json", "{}", "[]", dict.fromkeys(ALL[:3], "set-up of app changed")),
     ("area/db/bake.sh", "set -eu", "set -e", {"db": "area/db/bake.sh changed"}),
     ("area/bare/service.yaml", '"100"', '"200"', {"bare": "runtime of bare changed"}),
     ("releases/1/python/entrypoint.txt", "jinja2==", "jinja3==", dict.fromkeys(ALL, "python/entrypoint.txt changed")),

@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from stackyard.images.parts import Recipe
+import pytest
+
+from stackyard.images.parts import File, Recipe
+from stackyard.images.sources import _named
 
 GOLDEN = Path(__file__).parent / "Dockerfile.golden"
 Make = Callable[..., Recipe]
@@ -76,16 +79,50 @@ def test_another_cache_changes_no_identity(make: Make) -> None:
     assert [apart.inputs(image) for image in apart.images] == [usual.inputs(image) for image in usual.images]
 
 
-def test_the_container_folder_has_templates_scripts_and_what_is_shared(make: Make) -> None:
-    context = make().context
-    own = {
-        path.removeprefix("containers/app-api/"): file
-        for path, file in context.items()
-        if path.startswith("containers/app-api/")
-    }
-    assert set(own) == {"container.json", "migrate", "policy.json", "templates/app.conf.j2", "templates/shared.j2"}
+def container_folder(recipe: Recipe, image: str) -> dict[str, File]:
+    start = f"containers/{image}/"
+    return {path.removeprefix(start): file for path, file in recipe.context.items() if path.startswith(start)}
+
+
+def test_the_container_folder_has_what_the_image_refers_to(make: Make) -> None:
+    own = container_folder(make(), "app-api")
+    assert set(own) == {"container.json", "migrate", "templates/app.conf.j2", "templates/shared.j2"}
     assert own["migrate"].mode == 0o755
-    assert "containers/bare/templates/shared.j2" not in context
+    assert set(container_folder(make(), "app-agent")) == {"container.json"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("helper", {"helper"}),
+        ("the helper of all", set()),
+        ("sh -c '/opt/stackyard/container/helper --x'", {"helper"}),
+        ("exec ./helper", {"helper"}),
+        ('open(folder / "table.json")', {"table.json"}),
+        ("import sys\nimport module\n", {"module.py"}),
+        ("    from module import main\n", {"module.py"}),
+        ("sub/table.json", set()),
+    ],
+)
+def test_what_names_a_script(text: str, expected: set[str]) -> None:
+    assert set(_named(text, ["helper", "module.py", "table.json"])) == expected
+
+
+def test_what_a_script_or_template_refers_to_comes_along(make: Make, root: Path) -> None:
+    (root / "area/app/migrate").write_text("#!/bin/sh\nexec /opt/stackyard/container/worker\n")
+    (root / "area/app/worker").write_text("#!/usr/bin/python3\nimport module\n")
+    (root / "area/app/module.py").write_text("")
+    (root / "area/app/more.j2").write_text("")
+    (root / "area/app/app.conf.j2").write_text("{% include ['none.j2', 'more.j2'] %}")
+    own = container_folder(make(), "app-api")
+    assert set(own) == {
+        "container.json",
+        "migrate",
+        "worker",
+        "module.py",
+        "templates/app.conf.j2",
+        "templates/more.j2",
+    }
 
 
 def test_a_step_has_the_identity_of_what_it_runs(make: Make, root: Path) -> None:
@@ -111,3 +148,46 @@ def test_the_baked_database_has_valid_values_and_no_needs(make: Make) -> None:
     data = json.loads(context["database/services/app/container.json"].content)  # type: ignore[arg-type]
     assert data["wait_for"] == [] and data["command"] == []  # noqa: PT018
     assert json.loads(context["database/services/app/declares.json"].content) == {"database": [{"name": "app"}]}  # type: ignore[arg-type]
+
+
+def add_patch(root: Path, where: str, patch: str = "fix.patch") -> None:
+    """Give an image of the service `app` a patch."""
+    (root / "area/app" / patch).write_text("a patch")
+    path = root / "area/app/service.yaml"
+    path.write_text(path.read_text().replace(where, f"{where}\n    patches: [{patch}]"))
+
+
+def test_a_patch_is_applied_above_the_packages_and_to_what_migrates_the_baked_database(make: Make, root: Path) -> None:
+    before = make()
+    add_patch(root, "    python: app")
+    recipe = make()
+    text = [each.command for each in recipe.stages["app.body"].instructions]
+    assert text[1:3] == [
+        "COPY --from=python.app /delta/ /opt/venv/",
+        "RUN /mnt/python-patches /mnt/patches/app /opt/venv",
+    ]
+    baked = recipe.stages["db.database"].instructions[0].command
+    assert baked.startswith("RUN /mnt/python-patches /mnt/patches/app /mnt/python/app /opt/venv && /mnt/bake-database")
+    assert recipe.context["patches/app/000-fix.patch"].content == b"a patch"
+    assert before.inputs("bare") == recipe.inputs("bare")
+    for image in ("app", "app-api", "app-agent", "db"):
+        assert set(recipe.inputs(image)) - set(before.inputs(image)) >= {"patches of app"}
+    (root / "area/app/fix.patch").write_text("another patch")
+    assert make().inputs("app-api")["patches of app"] != recipe.inputs("app-api")["patches of app"]
+
+
+def test_a_patch_of_a_sub_is_in_the_sub_alone(make: Make, root: Path) -> None:
+    add_patch(root, "    description: The agent.")
+    recipe = make()
+    assert "python-patches" in recipe.stages["app-agent.body"].text
+    assert [image for image in recipe.images if "patches of app-agent" in recipe.inputs(image)] == ["app-agent"]
+
+
+def test_locks_are_laid_one_over_the_other(make: Make, root: Path) -> None:
+    path = root / "area/app/service.yaml"
+    path.write_text(path.read_text().replace("python: app", "python: [app, entrypoint]"))
+    copied = [each.text for each in make().stages["app.body"].instructions if "--from=python" in each.text]
+    assert copied == [
+        "COPY --from=python.app /delta/ /opt/venv/",
+        "COPY --from=python.entrypoint /delta/ /opt/venv/",
+    ]

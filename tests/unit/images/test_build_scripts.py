@@ -1,0 +1,64 @@
+"""Which images of the real catalogue a changed line of each script rebuilds."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from stackyard.catalogue import catalogue_root, load
+from stackyard.images.identity import Identity
+from stackyard.images.parts import File
+from stackyard.images.recipe import Foundation, recipe
+
+RELEASE, SDN = "2026.2", "ovn"
+NOVA = {"nova", *(f"nova-{name}" for name in ("api", "metadata", "conductor", "scheduler", "novncproxy", "compute"))}
+
+REBUILT = [
+    pytest.param("openstack/nova/compute.py", {"nova-compute"}),
+    pytest.param("openstack/nova/hypervisor", {"nova-compute"}),
+    pytest.param("openstack/nova/zones.py", {"nova"}),
+    # All images of Nova but this one wait for the migration, and MariaDB's has it done.
+    pytest.param("openstack/nova/migrate.py", {*NOVA, "mariadb"} - {"nova-compute"}),
+    pytest.param("openstack/keystone/accounts.py", {"keystone"}),
+    pytest.param("common/mariadb/bake.sh", {"mariadb"}),
+    pytest.param("common/mariadb/data-directory", {"mariadb"}),
+    pytest.param("common/mariadb/wait-for-socket", {"mariadb"}),
+    pytest.param("common/libvirt/find-hypervisor", {"libvirt"}),
+    pytest.param("common/libvirt/probe-kvm", {"libvirt"}),
+    pytest.param("common/libvirt/started", {"libvirt"}),
+    pytest.param("ovn/ovn/database", {"ovn-nb", "ovn-sb", "ovs-db"}),
+    pytest.param("ovn/ovn/identity", {"ovs-vswitchd"}),
+    pytest.param("ovn/ovn/tunnel-bridge", {"ovs-vswitchd"}),
+    pytest.param("ovn/neutron/agent.py", {"neutron-ovn-agent"}),
+    pytest.param("ovn/neutron/forget-metadata-ports", {"neutron-ovn-agent"}),
+]
+
+
+def identities(root: Path) -> dict[str, str]:
+    """Image -> identity."""
+    made = recipe(load(root, RELEASE, SDN), Foundation("base", {}, File(b"uv", 0o755)))
+    return {image: Identity(made.inputs(image)).value for image in made.images}
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, str]:
+    return identities(catalogue_root())
+
+
+@pytest.mark.parametrize(("script", "expected"), REBUILT)
+def test_a_changed_line_rebuilds_the_images_that_run_it(
+    script: str, expected: set[str], before: dict[str, str], tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(catalogue_root(), tmp_path / "catalogue"))
+    with (root / script).open("a") as file:
+        file.write("# one more line\n")
+    after = identities(root)
+    assert {image for image in before if before[image] != after[image]} == expected
+
+
+def test_every_script_is_in_the_table() -> None:
+    root = catalogue_root()
+    files = [path for path in root.glob("*/*/*") if path.is_file() and path.parent.joinpath("service.yaml").exists()]
+    files += [path for path in root.glob("ovn/*/*") if path.is_file()]
+    scripts = {str(path.relative_to(root)) for path in files if path.suffix not in {".yaml", ".j2"}}
+    assert {each.values[0] for each in REBUILT} == scripts

@@ -9,8 +9,11 @@ from stackyard.deploy.observe import containers, is_node, observe
 from stackyard.deploy.probes import ready
 from stackyard.effects.engine import Engine
 from stackyard.plan.observed import Running
-from stackyard.plan.resolved import ResolvedContainer, ResolvedSite
+from stackyard.plan.resolved import ResolvedSite
 from stackyard.table import ago
+
+NODE = "(node)"
+"""In place of a container's name: the node itself."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ def status(engine: Engine, site: ResolvedSite) -> list[Row]:
     rows = []
     for node in site.nodes:
         running = there.get(site.node_container(node.name))
-        up = running is not None and running.running
-        rows.append(Row(node.name, "(node)", _state(running), "yes" if up else "no", _since(running), site.node_image))
-        members = [each for each in site.containers if each.node == node.name]
-        rows += [_row(each, there.get(each.full_name), ready=answers[each.full_name]) for each in members]
+        word = "yes" if running and running.running else "no"
+        rows.append(_row(node.name, NODE, running, word, site.node_image))
+        for each in site.containers:
+            if each.node == node.name:
+                word = "no" if not answers[each.full_name] else "done" if each.definition.once else "yes"
+                rows.append(_row(node.name, each.name, there.get(each.full_name), word, each.image))
     return rows
 
 
@@ -44,22 +49,21 @@ def found(engine: Engine, site: str) -> list[Row]:
     there = observe(engine, site)
     names = {identifier: reference for reference, identifier in there.images.items()}
     rows = [
-        Row(
-            node=each.labels.get(LABEL_NODE, ""),
-            container="(node)" if is_node(each) else each.labels.get(LABEL_CONTAINER, each.name),
-            state=_state(each),
-            ready="unknown",
-            since=_since(each),
-            image=names.get(each.image_id, each.image_id),
+        _row(
+            each.labels.get(LABEL_NODE, ""),
+            NODE if is_node(each) else each.labels.get(LABEL_CONTAINER, each.name),
+            each,
+            "unknown",
+            names.get(each.image_id, each.image_id),
         )
         for each in there.containers.values()
     ]
-    return sorted(rows, key=lambda row: (row.node, row.container != "(node)", row.container))
+    return sorted(rows, key=lambda row: (row.node, row.container != NODE, row.container))
 
 
-def _row(container: ResolvedContainer, running: Running | None, *, ready: bool) -> Row:
-    word = "no" if not ready else "done" if container.definition.once else "yes"
-    return Row(container.node, container.name, _state(running), word, _since(running), container.image)
+def _row(node: str, container: str, running: Running | None, ready: str, image: str) -> Row:
+    since = ago(running.since) if running and running.status != "created" else ""
+    return Row(node, container, _state(running), ready, since, image)
 
 
 def _state(running: Running | None) -> str:
@@ -68,9 +72,3 @@ def _state(running: Running | None) -> str:
     if running.running:
         return "running"
     return f"{running.status} ({running.exit_code})"
-
-
-def _since(running: Running | None) -> str:
-    if running is None or running.status == "created":
-        return ""
-    return ago(running.since)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from stackyard.errors import CommandError, TimedOutError
 
@@ -25,28 +23,22 @@ class Result:
 def run(
     argv: Sequence[str],
     *,
-    input_text: str | None = None,
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
     check: bool = True,
     timeout: float | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Result:
     """Run a command to its end and return its output.
 
-    ``env`` is laid over this process's; ``pass_fds`` stay open in it. Raises CommandError when it cannot start
-    or, with ``check``, exits non-zero, TimedOutError when it takes longer than ``timeout`` seconds.
+    ``pass_fds`` stay open in it. Raises CommandError when it cannot start or, with ``check``, exits non-zero,
+    TimedOutError when it takes longer than ``timeout`` seconds.
     """
     try:
         done = subprocess.run(  # noqa: S603 - the one place that runs processes
             list(argv),
-            input=input_text,
-            stdin=subprocess.DEVNULL if input_text is None else None,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
-            env={**os.environ, **env} if env else None,
-            cwd=cwd,
             timeout=timeout,
             check=False,
             pass_fds=pass_fds,

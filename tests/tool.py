@@ -32,11 +32,12 @@ class Outcome:
         return f"{shlex.join(self.command)} exited with {self.code}\n{self.stdout}\n{self.stderr}"
 
 
-def run(*command: str, check: bool = True, timeout: float = 120, **env: str) -> Outcome:
+def run(*command: str, check: bool = True, timeout: float = 120, cwd: Path | None = None, **env: str) -> Outcome:
     """Run a command; with `check`, it must exit 0."""
     done = subprocess.run(
         command,
         env={**os.environ, **env},
+        cwd=cwd,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -105,7 +105,7 @@ def sequential(ordered: Order, context: Path) -> float:
     for name, value in outside.proxies.items():
         argv += ["--env", f"{name}={value}"]
     begun = time.monotonic()
-    run([*argv, ordered.base.reference, "-c", "\n".join(script)])
+    run([*argv, ordered.bases[0].reference, "-c", "\n".join(script)])
     return time.monotonic() - begun
 
 

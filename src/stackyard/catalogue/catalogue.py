@@ -9,13 +9,13 @@ from typing import Any
 
 from stackyard.catalogue.problems import suggest
 from stackyard.errors import InputError
-from stackyard.model.release import Base, Structure
+from stackyard.model.release import Distribution, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Runtime, Service
 
 _TABLES = ("contract", "templates", "files", "retired")
 CONCATENATED = ("uses", "prepare", "afterwards", "needs")
-_LAST = ("command", "health", "bootstrap", "overrides")
+_LAST = ("command", "health", "bootstrap", "overrides", "plain_environment")
 _CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "sets", "secret"}
 
 
@@ -34,11 +34,21 @@ class Catalogue:
     sdn: str
     back_end: Sdn
     structure: Structure
-    base: Base
+    bases: dict[str, Distribution]
     services: dict[str, Service]
     folders: dict[str, tuple[Path, ...]]
     images: dict[str, tuple[Service, Image]]
     known: tuple[str, ...]
+
+    @property
+    def first(self) -> str:
+        """Name of the distribution of images that name none."""
+        return next(iter(self.bases))
+
+    @property
+    def base(self) -> Distribution:
+        """The distribution of images that name none."""
+        return self.bases[self.first]
 
     @property
     def fragment_templates(self) -> Path:
@@ -58,6 +68,16 @@ class Catalogue:
                 suggest(name, self.images, "it has"),
             )
         return self.images[name]
+
+    def distribution(self, service: Service, image: Image) -> str:
+        """Name of the distribution that an image of a service begins with, unless that is a published image."""
+        return service.below(image).distribution or service.distribution or self.first
+
+    @property
+    def published(self) -> list[str]:
+        """References of the published images that images begin with."""
+        found = (service.below(image).published for service, image in self.images.values())
+        return sorted({each.reference for each in found if each})
 
     def effective(self, image: str) -> Runtime:
         """What the image's entrypoint does: its service's part and its own.

@@ -9,6 +9,7 @@ from typing import Any
 
 from stackyard.catalogue.catalogue import CONCATENATED, Catalogue
 from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
+from stackyard.catalogue.sources import sources
 from stackyard.catalogue.yamlsource import Map, locate
 from stackyard.entrypoint.expressions import is_expression
 from stackyard.entrypoint.values import parse
@@ -151,6 +152,8 @@ def service(catalogue: Catalogue, data: Map, made: Service, problems: Problems, 
             _expressions(here, made, name, catalogue.effective(name))
     if strict:
         _makers(here, made, {name for each in catalogue.services.values() for name in each.containers})
+    for loc, message, remedy in sources(catalogue, made):
+        here.add(loc, message, remedy)
     for name, container in made.containers.items():
         _container(catalogue, here, container, ("containers", name), strict=strict)
 

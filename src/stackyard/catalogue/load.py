@@ -14,7 +14,7 @@ from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import Map, locate, read
 from stackyard.errors import InputError
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Structure
+from stackyard.model.release import Bases, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
 
@@ -35,7 +35,7 @@ class _Files:
     """What the files say, before anything is selected."""
 
     back_end: Sdn
-    base: Base
+    bases: Bases
     structure: Structure
     structure_data: Map
     entries: dict[str, _Entry]
@@ -109,16 +109,16 @@ def _files(root: Path, sdn: str, folder: Path, structure: Path, problems: Proble
     """All files, each checked in itself."""
     area = sdns(root)[sdn].parent
     back_end = _file(Sdn, area / "sdn.yaml", problems)
-    base = _file(Base, folder / "base.yaml", problems)
+    bases = _file(Bases, folder / "base.yaml", problems)
     structure_data = read(structure, problems)
     structure_model = _structure(structure_data, problems)
     entries, known = _services(root, area, back_end[1] if back_end else None, problems)
     problems.check()
     assert back_end  # noqa: S101 - else problems.check() has raised; the same below
-    assert base  # noqa: S101
+    assert bases  # noqa: S101
     assert structure_data is not None  # noqa: S101
     assert structure_model  # noqa: S101
-    return _Files(back_end[0], base[0], structure_model, structure_data, entries, known)
+    return _Files(back_end[0], bases[0], structure_model, structure_data, entries, known)
 
 
 def _select(root: Path, release: str, files: _Files, everything: dict[str, tuple[Service, Image]]) -> Catalogue:
@@ -134,7 +134,7 @@ def _select(root: Path, release: str, files: _Files, everything: dict[str, tuple
         sdn=sdn,
         back_end=files.back_end,
         structure=files.structure,
-        base=files.base,
+        bases=files.bases.bases,
         services={name: entry.service for name, entry in entries.items()},
         folders={name: entry.folders for name, entry in entries.items()},
         images=images,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Structure
+from stackyard.model.release import Bases, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Service
 from stackyard.model.site import Site
@@ -16,7 +16,7 @@ MODELS: dict[str, type[Model]] = {
     "site": Site,
     "service": Service,
     "structure": Structure,
-    "base": Base,
+    "base": Bases,
     "sdn": Sdn,
 }
 """Name of the file without its ending -> its model."""

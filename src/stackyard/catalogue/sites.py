@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.load import load, releases, sdns
-from stackyard.catalogue.problems import Loc, Problems, near, suggest
+from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
 from stackyard.catalogue.root import catalogue_root
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import Map, locate, read
@@ -60,7 +60,8 @@ def _read(path: Path, root: Path) -> tuple[Site, Map]:
     data = read(path, problems)
     site = parse(Site, data, problems) if data is not None else None
     if data is not None and site:
-        for loc, message, remedy in (*_choices(site, root), *_networks(site), *_nodes(site)):
+        site = _located(site, path.parent)
+        for loc, message, remedy in (*_choices(site, root), *_networks(site), *_nodes(site), *_repositories(site)):
             problems.add(locate(data, loc)[0], loc, message, remedy)
     problems.check()
     assert data is not None and site  # noqa: S101, PT018 - else problems.check() has raised
@@ -85,6 +86,26 @@ def _choices(site: Site, root: Path) -> Found:
     if back_end and site.encapsulation not in back_end.encapsulations:
         remedy = f"it has: {', '.join(back_end.encapsulations)}"
         yield ("encapsulation",), f"{back_end.title} has no {site.encapsulation}", remedy
+
+
+def _located(site: Site, folder: Path) -> Site:
+    """The site with the keys of its repositories where they are."""
+    found = {
+        name: each.model_copy(update={"key": folder / each.key}) if each.key else each
+        for name, each in site.repositories.items()
+    }
+    return site.model_copy(update={"repositories": found})
+
+
+def _repositories(site: Site) -> Found:
+    """A package repository is signed by a key that is there, or said not to be."""
+    for name, repository in site.repositories.items():
+        loc: Loc = ("repositories", name)
+        if repository.unsigned == bool(repository.key):
+            message = "is unsigned and has a key" if repository.key else "has no key"
+            yield loc, message, "give `key: FILE`, the public key that signs it, or `unsigned: true`"
+        elif repository.key and not repository.key.is_file():
+            yield (*loc, "key"), f"there is no file {shown(repository.key)}", "name the public key that signs it"
 
 
 def _networks(site: Site) -> Found:

@@ -50,7 +50,7 @@ def command(  # noqa: PLR0917 - click passes what it declares
         catalogue = load(catalogue_root(), opened.release, opened.sdn, structure=file)
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
-    ordered = order(catalogue, images, registry=prefix, rebuild=no_cache)
+    ordered = order(catalogue, images, registry=prefix, rebuild=no_cache, repositories=opened.repositories)
     if plan_only:
         click.echo(_json(ordered, []) if output == "json" else decided(ordered.decisions))
         return

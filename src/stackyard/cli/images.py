@@ -23,7 +23,8 @@ GROUPS = ("net.juniper.openstack", "net.juniper.contrail")
 def command(registry: str | None, site: str, output: str) -> None:
     """List the images of the site: group, node, tag, size, age, and whether each is up to date, or why not."""
     opened, catalogue = open_site(site)
-    ordered = order(catalogue, list(catalogue.images), registry=opened.registry if registry is None else registry)
+    prefix = opened.registry if registry is None else registry
+    ordered = order(catalogue, list(catalogue.images), registry=prefix, repositories=opened.repositories)
     entries = _entries(ordered)
     if output == "json":
         click.echo(json.dumps(entries, indent=2))

@@ -36,6 +36,7 @@ class Container:
         self.prepare: list[list[str]] = data.get("prepare") or []
         self.afterwards: list[list[str]] = data.get("afterwards") or []
         self.needs: list[dict[str, Any]] = data.get("needs") or []
+        self.plain_environment = bool(data.get("plain_environment"))
         self.health: dict[str, Any] | None = data.get("health")
         self.bootstrap: list[dict[str, Any]] = data.get("bootstrap") or []
 

@@ -17,7 +17,11 @@ PATIENCE = 30
 
 @dataclass(frozen=True)
 class Found:
-    """An image of the engine. ``size`` is in bytes; ``layers`` are the hashes of its layers from below."""
+    """An image of the engine.
+
+    ``size`` is in bytes; ``layers`` are the hashes of its layers from below; ``command`` is its entrypoint with its
+    arguments; ``variables`` are the names of its environment.
+    """
 
     reference: str
     identifier: str
@@ -25,6 +29,10 @@ class Found:
     size: int
     layers: tuple[str, ...]
     labels: dict[str, str]
+    architecture: str = ""
+    user: str = ""
+    command: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 def inspect(references: Sequence[str]) -> dict[str, Found]:
@@ -41,7 +49,8 @@ def inspect(references: Sequence[str]) -> dict[str, Found]:
 
         preflight.engine()
         raise InputError(f"the engine does not tell its images: {asked.stderr.strip()}", "see its log")
-    return {name: _found(name, data) for data in answer for name in data.get("RepoTags") or () if name in references}
+    named = ((name, data) for data in answer for key in ("RepoTags", "RepoDigests") for name in data.get(key) or ())
+    return {name: _found(name, data) for name, data in named if name in references}
 
 
 def _asked(references: Sequence[str]) -> Result:
@@ -61,11 +70,16 @@ def forget_replaced() -> None:
 
 
 def _found(name: str, data: dict[str, Any]) -> Found:
+    config = data.get("Config") or {}
     return Found(
         reference=name,
         identifier=data["Id"],
         created=data["Created"],
         size=int(data["Size"]),
         layers=tuple((data.get("RootFS") or {}).get("Layers") or ()),
-        labels=(data.get("Config") or {}).get("Labels") or {},
+        labels=config.get("Labels") or {},
+        architecture=data.get("Architecture") or "",
+        user=config.get("User") or "",
+        command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+        variables=tuple(each.partition("=")[0] for each in config.get("Env") or ()),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -18,13 +18,15 @@ from stackyard.effects.state import state_directory
 from stackyard.effects.stream import stream
 from stackyard.errors import CommandError, InputError
 from stackyard.events import Event, Report
-from stackyard.images import base
+from stackyard.images import base, published
 from stackyard.images.bake import bake
 from stackyard.images.found import Found, forget_replaced, inspect
-from stackyard.images.identity import Decision, decide
+from stackyard.images.foundations import Foundation, Foundations, for_apt
+from stackyard.images.identity import Decision, Identity, decide
 from stackyard.images.parts import File, Recipe
-from stackyard.images.recipe import Foundation, recipe
+from stackyard.images.recipe import recipe
 from stackyard.images.report import Built, record
+from stackyard.model.site import Repository
 
 DISK_GIB = 8
 
@@ -34,7 +36,8 @@ class Order:
     """A build that is decided and not yet done."""
 
     catalogue: Catalogue
-    base: base.BaseImage
+    bases: tuple[base.BaseImage, ...]
+    foundations: Foundations
     recipe: Recipe
     decisions: tuple[Decision, ...]
     found: dict[str, Found]
@@ -59,22 +62,43 @@ def order(
     registry: str,
     rebuild: bool = False,
     downloads: str = "",
+    repositories: Mapping[str, Repository] | None = None,
 ) -> Order:
     """Decide what of ``images`` has to be built, with one question to the engine.
 
-    ``rebuild`` builds all of them; ``downloads`` names caches of downloads apart from the usual ones.
+    ``rebuild`` builds all of them; ``downloads`` names caches of downloads apart from the usual ones;
+    ``repositories`` are those of the site. Raises InputError when an image needs one that the site has not.
     """
-    foundation = base.BaseImage(catalogue.base)
-    made = recipe(catalogue, Foundation(foundation.reference, foundation.inputs, uv()), cache=downloads)
+    _have(catalogue, images, repositories or {})
+    bases = {name: base.BaseImage(distribution) for name, distribution in catalogue.bases.items()}
     references = {image: reference(catalogue, image, registry) for image in images}
-    found = inspect(list(references.values()))
+    found = inspect([*references.values(), *catalogue.published])
+    foundations = Foundations(
+        {name: Foundation(each.reference, each.inputs) for name, each in bases.items()},
+        uv(),
+        {name: found[name] for name in catalogue.published if name in found},
+        {name: for_apt(each) for name, each in (repositories or {}).items()},
+    )
+    made = recipe(catalogue, foundations, cache=downloads)
     decisions = []
     for image, name in references.items():
         decision = decide(made, image, name, found[name].labels if name in found else None)
         if rebuild and not decision.build:
             decision = Decision(image, name, "changed", "asked for", decision.identity)
         decisions.append(decision)
-    return Order(catalogue, foundation, made, tuple(decisions), found)
+    return Order(catalogue, tuple(bases.values()), foundations, made, tuple(decisions), found)
+
+
+def _have(catalogue: Catalogue, images: Sequence[str], repositories: Mapping[str, Repository]) -> None:
+    """Raise InputError when the site lacks a package repository of an image, or of the base of one."""
+    for name in images:
+        service, image = catalogue.images[name]
+        for each in (service.below(image), image):
+            if each.repository and each.repository not in repositories:
+                raise InputError(
+                    f"{name} takes packages from the repository {each.repository}, and the site has none of that name",
+                    f"add to the site file: repositories: {{{each.repository}: {{url: …, suite: …, key: FILE}}}}",
+                )
 
 
 @cache
@@ -99,11 +123,29 @@ def execute(ordered: Order, report: Report, *, no_cache: bool = False) -> list[B
     with _alone(folder, report):
         for decision in wanted:
             report(Event("waiting", decision.image, decision.why))
-        base.ensure(ordered.base, report)
+        ordered = _grounded(ordered, report)
+        wanted = ordered.wanted
         progress = bake(ordered.recipe, wanted, folder / "recipe", report, no_cache=no_cache)
         built = record(wanted, progress, inspect([each.reference for each in wanted]), folder)
     forget_replaced()
     return built
+
+
+def _grounded(ordered: Order, report: Report) -> Order:
+    """The order when the engine has all that its images begin with, and with what only then is known of those."""
+    needed = ordered.recipe.externals(each.image for each in ordered.wanted)
+    made = [each for each in ordered.bases if each.reference in needed]
+    for each in made:
+        base.ensure(each, report)
+    references = needed.intersection(ordered.catalogue.published)
+    if not references:
+        return ordered
+    architecture = inspect([made[0].reference])[made[0].reference].architecture
+    found = published.ensure(references, architecture, report)
+    foundations = replace(ordered.foundations, published={**ordered.foundations.published, **found})
+    again = recipe(ordered.catalogue, foundations, cache=ordered.recipe.cache)
+    decisions = tuple(replace(each, identity=Identity(again.inputs(each.image))) for each in ordered.decisions)
+    return replace(ordered, foundations=foundations, recipe=again, decisions=decisions)
 
 
 @contextmanager

@@ -1,42 +1,37 @@
 """Catalogue -> recipe: one Dockerfile with a stage per image, and the build context. Pure but for reading files.
 
 Layers, from below: the base; `shared.lib`, what the entrypoint brings along; for Python images
-`python.common`; then, per family, its Debian packages, its own Python packages and its set-up, which
-subs share; a sub's own packages and set-up; and last the entrypoint and what it has to know.
+`python.common`; then, per family, its Debian packages, its own Python packages, its Maven artefacts and its
+set-up, which subs share; a sub's own packages and set-up; and last the entrypoint and what it has to know.
+Below a published image there is no base: on top of it come an interpreter of its own and the same set-up.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from stackyard.catalogue import Catalogue
-from stackyard.images import sources
+from stackyard.images import published, sources
+from stackyard.images.found import Found
+from stackyard.images.foundations import Foundations
 from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
 from stackyard.model.service import Image, Runtime, Service
 
-LIB, APP, PYTHON = "shared.lib", "shared.app", "python.common"
+LIB, APP, PYTHON, MAVEN = "shared.lib", "shared.app", "python.common", "shared.maven"
+RUNTIME, STANDALONE = "shared.runtime", "shared.standalone"
 SCRATCH = "--mount=type=tmpfs,target=/mnt --mount=type=tmpfs,target=/tmp"
 ROOT = "/run/stackyard/root"
-ENTRYPOINT = ["/usr/bin/tini", "-s", "--", "/opt/stackyard/bin/entrypoint"]
+ENTRYPOINT = ["/usr/bin/tini", "-s", "--", sources.ENTRYPOINT]
 UNSAID = {"secret": "example", "port": "1", "int": "1", "bool": "true", "json": "[]"}
 """Values of required variables that have no example, where the database is baked."""
 
 
-@dataclass(frozen=True)
-class Foundation:
-    """What the first stage starts from, with the inputs it was made from, and the tool that installs Python."""
-
-    reference: str
-    inputs: Mapping[str, str]
-    uv: File
-
-
-def recipe(catalogue: Catalogue, foundation: Foundation, *, cache: str = "") -> Recipe:
+def recipe(catalogue: Catalogue, foundations: Foundations, *, cache: str = "") -> Recipe:
     """The recipe of all images of the structure. Another ``cache`` means caches of downloads of its own."""
-    return _Kitchen(catalogue, foundation).recipe(cache)
+    return _Kitchen(catalogue, foundations).recipe(cache)
 
 
 def bind(source: str, target: str, stage: str = "") -> str:
@@ -49,16 +44,14 @@ class _Kitchen:
     """Collects stages and context while the images are gone through."""
 
     catalogue: Catalogue
-    foundation: Foundation
+    foundations: Foundations
     stages: dict[str, Stage] = field(default_factory=dict)
     context: dict[str, File] = field(default_factory=dict)
 
     def recipe(self, cache: str) -> Recipe:
-        self._shared()
         for name in self.catalogue.images:
             self._image(name)
-        base = dict(self.foundation.inputs)
-        return Recipe(self._ordered(), tuple(self.catalogue.images), self.context, base, cache)
+        return Recipe(self._ordered(), tuple(self.catalogue.images), self.context, cache)
 
     def _ordered(self) -> dict[str, Stage]:
         """Stages, each after those that it needs."""
@@ -87,21 +80,79 @@ class _Kitchen:
 
     # Stages that images share
 
-    def _shared(self) -> None:
-        self.stages[LIB] = Stage(
-            LIB, self.foundation.reference, (*self._python("entrypoint", "/opt/stackyard/lib"),), external=True
-        )
+    def _shared(self, name: str, distribution: str) -> str:
+        """Name of a stage that the images of a distribution share; that of the first has the name as it is."""
+        return name if distribution == self.catalogue.first else f"{name}.{distribution}"
+
+    def _distribution(self, name: str) -> str:
+        """The distribution that an image begins with, or that what is put on a published image is made with."""
+        service, image = self._find(name)
+        return self.catalogue.first if service.below(image).published else self.catalogue.distribution(service, image)
+
+    def _lib(self, distribution: str) -> str:
+        """Stage that has what the entrypoint brings along."""
+        stage = self._shared(LIB, distribution)
+        if stage not in self.stages:
+            base = self.foundations.bases[distribution]
+            instructions = tuple(self._python("entrypoint", "/opt/stackyard/lib"))
+            self.stages[stage] = Stage(stage, base.reference, instructions, external=True, inputs=base.inputs)
+        return stage
+
+    def _app(self, distribution: str) -> str:
+        """Stage that has the entrypoint in /app."""
+        stage = self._shared(APP, distribution)
+        if stage in self.stages:
+            return stage
+        lib = self._lib(distribution)
         files = sources.entrypoint()
         hashes = [digest(path, self._put(f"entrypoint/{path}", file)) for path, file in files.items()]
         compiled = "RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash -s /app -p /opt/stackyard /app"
-        self.stages[APP] = Stage(
-            APP,
-            LIB,
-            (
-                Instruction("COPY entrypoint/ /app/", "the entrypoint", {"entrypoint": digest(*hashes)}),
-                Instruction(compiled, "compiling the entrypoint", {"entrypoint": digest(compiled)}),
-            ),
+        instructions = (
+            Instruction("COPY entrypoint/ /app/", "the entrypoint", {"entrypoint": digest(*hashes)}),
+            Instruction(compiled, "compiling the entrypoint", {"entrypoint": digest(compiled)}),
         )
+        self.stages[stage] = Stage(stage, lib, instructions)
+        return stage
+
+    def _standalone(self) -> str:
+        """Stage that has the entrypoint in /app, to be run by the interpreter that published images are given."""
+        if STANDALONE not in self.stages:
+            launcher = {"entrypoint": self._put("standalone/bin/entrypoint", sources.launcher(published.PYTHON))}
+            copied = Instruction("COPY standalone/ /app/", "the entrypoint", launcher)
+            self.stages[STANDALONE] = Stage(STANDALONE, self._app(self.catalogue.first), (copied,))
+        return STANDALONE
+
+    def _runtime(self) -> str:
+        """Stage that has an interpreter of its own for published images in /opt/stackyard, and what it brings along."""
+        if RUNTIME not in self.stages:
+            mounts, hashes = self._apt(self.catalogue.first)
+            script, script_digest = self._step("runtime")
+            text = f"RUN {' '.join([*mounts, script])} /mnt/debian-packages patchelf && /mnt/runtime {published.FOLDER}"
+            inputs = {"interpreter for published images": digest(text, *hashes, script_digest)}
+            made = Instruction(text, "an interpreter for published images", inputs)
+            self.stages[RUNTIME] = Stage(RUNTIME, self._lib(self.catalogue.first), (made,))
+        return RUNTIME
+
+    def _maven(self, lock: str) -> str:
+        """Stage that has the artefacts of a lock in /maven."""
+        if MAVEN not in self.stages:
+            mounts, hashes = self._apt(self.catalogue.first)
+            text = f"RUN {' '.join(mounts)} /mnt/debian-packages maven"
+            installed = Instruction(text, "Debian packages: maven", {"Maven": digest(text, *hashes)})
+            self.stages[MAVEN] = Stage(MAVEN, self._lib(self.catalogue.first), (installed,))
+        stage = f"maven.{lock}"
+        if stage not in self.stages:
+            file = sources.maven_lock(self.catalogue, lock)
+            path = f"maven/{lock}.txt"
+            script, script_digest = self._step("maven-artefacts")
+            mounts = [SCRATCH, script, bind(path, f"/mnt/{path}")]
+            mounts += ["--mount=type=cache,id=stackyard-maven@cache@,target=/mnt/cache,sharing=locked"]
+            mounts += [f"--mount=type=secret,id={name},target=/mnt/{name}" for name in ("ca", "settings")]
+            text = f"RUN {' '.join(mounts)} /mnt/maven-artefacts /mnt/{path} /maven"
+            inputs = {path: digest(text, script_digest, self._put(path, file))}
+            fetched = Instruction(text, f"{path}: {sources.artefacts_in(file)} artefacts", inputs)
+            self.stages[stage] = Stage(stage, MAVEN, (fetched,))
+        return stage
 
     def _python(self, lock: str, final: str, directory: str = "") -> Iterator[Instruction]:
         """Install a lock into ``directory``, which will be ``final``."""
@@ -111,23 +162,30 @@ class _Kitchen:
         mounts += ["--mount=type=cache,id=stackyard-uv@cache@,target=/mnt/cache"]
         mounts += [f"--mount=type=secret,id={name},target=/mnt/{name}" for name in ("ca", "index")]
         hashes = [self._put(f"python/{lock}.txt", file), script_digest]
-        self._put("tools/uv", self.foundation.uv)
+        self._put("tools/uv", self.foundations.uv)
         if final == "/opt/venv":
             setuptools = sources.only(sources.lock(self.catalogue, "common"), "setuptools")
             mounts.append(bind("python/setuptools.txt", "/mnt/setuptools.txt"))
             hashes.append(self._put("python/setuptools.txt", setuptools))
         text = f"RUN {' '.join(mounts)} /mnt/python-packages /mnt/lock.txt {directory or final} {final}"
         says = f"python/{lock}.txt: {sources.packages_in(file)} packages"
-        yield Instruction(text, says, {f"python/{lock}.txt": digest(text, *hashes), "uv": self.foundation.uv.digest})
+        yield Instruction(text, says, {f"python/{lock}.txt": digest(text, *hashes), "uv": self.foundations.uv.digest})
 
-    def _delta(self, lock: str) -> str:
+    def _common(self, distribution: str) -> str:
+        """Stage that has the packages that Python images share."""
+        stage = self._shared(PYTHON, distribution)
+        if stage not in self.stages:
+            lib = self._lib(distribution)
+            self.stages[stage] = Stage(stage, lib, tuple(self._python("common", "/opt/venv")))
+        return stage
+
+    def _delta(self, lock: str, distribution: str) -> str:
         """Stage that has a lock's packages in /delta."""
-        name = f"python.{lock}"
-        if PYTHON not in self.stages:
-            self.stages[PYTHON] = Stage(PYTHON, LIB, tuple(self._python("common", "/opt/venv")))
-        if name not in self.stages:
-            self.stages[name] = Stage(name, PYTHON, tuple(self._python(lock, "/opt/venv", "/delta")))
-        return name
+        stage = self._shared(f"python.{lock}", distribution)
+        if stage not in self.stages:
+            common = self._common(distribution)
+            self.stages[stage] = Stage(stage, common, tuple(self._python(lock, "/opt/venv", "/delta")))
+        return stage
 
     # Images
 
@@ -137,15 +195,33 @@ class _Kitchen:
         if stage in self.stages:
             return stage
         service, image = self._find(name)
-        source = self._body(image.base) if image.base else (PYTHON if image.python else LIB)
-        deltas = [self._delta(image.python)] if image.python else []
-        levels = [image] if image.base else [service, image]
-        instructions = [*self._packages(name, service, image)]
+        distribution = self._distribution(name)
+        source = self._source(image, distribution)
+        uses = []
+        instructions = [*self._packages(name, service, image, distribution)]
+        if image.published:
+            uses.append(self._runtime())
+            instructions += published.ground(RUNTIME)
         if image.python:
-            instructions += self._venv(source, image.python)
-        instructions += self._setup(name, service, image, levels, first=not image.packages and not image.unpacked)
-        self.stages[stage] = Stage(stage, source, tuple(instructions), tuple(deltas))
+            uses.append(self._delta(image.python, distribution))
+            instructions += self._venv(source, image.python, distribution)
+        for lock, directory in image.maven.items():
+            uses.append(self._maven(lock))
+            text = f"COPY --from=maven.{lock} /maven/ {directory}/"
+            says = f"the artefacts of maven/{lock}.txt"
+            instructions.append(Instruction(text, says, {f"set-up of {name}": digest(text)}))
+        instructions += self._setup(name, service, image)
+        inputs = published.inputs(image.published, self.foundations.published) if image.published else {}
+        self.stages[stage] = Stage(stage, source, tuple(instructions), tuple(uses), bool(image.published), inputs)
         return stage
+
+    def _source(self, image: Image, distribution: str) -> str:
+        """What an image begins with: its base, a published image, or a stage that images of a distribution share."""
+        if image.base:
+            return self._body(image.base)
+        if image.published:
+            return image.published.reference
+        return self._common(distribution) if image.python else self._lib(distribution)
 
     def _find(self, name: str) -> tuple[Service, Image]:
         """An image, in the structure or only a base of one that is."""
@@ -153,38 +229,48 @@ class _Kitchen:
             return self.catalogue.images[name]
         return next((each, each.images[name]) for each in self.catalogue.services.values() if name in each.images)
 
-    def _venv(self, source: str, lock: str) -> Iterator[Instruction]:
+    def _venv(self, source: str, lock: str, distribution: str) -> Iterator[Instruction]:
         """The Python packages of an image; the common ones too when it is not made from them."""
-        below = source
-        while below in self.stages and not self.stages[below].external and below != PYTHON:
+        below, common, delta = source, self._common(distribution), self._delta(lock, distribution)
+        while below in self.stages and not self.stages[below].external and below != common:
             below = self.stages[below].source
-        stages = [f"python.{lock}"] if below == PYTHON else [PYTHON, f"python.{lock}"]
-        for stage in stages:
-            text = f"COPY --from={stage} {'/opt/venv/' if stage == PYTHON else '/delta/'} /opt/venv/"
+        for stage in [delta] if below == common else [common, delta]:
+            text = f"COPY --from={stage} {'/opt/venv/' if stage == common else '/delta/'} /opt/venv/"
             yield Instruction(text, f"the packages of {stage.replace('.', '/')}", {f"python/{lock}.txt": digest(text)})
 
-    def _packages(self, name: str, service: Service, image: Image) -> Iterator[Instruction]:
+    def _apt(self, distribution: str, repository: str | None = None) -> tuple[list[str], list[str]]:
+        """Mounts and digests of the step that installs Debian packages; with a repository of the site's, of it too."""
+        script, script_digest = self._step("debian-packages")
+        lists = "-".join([self.catalogue.bases[distribution].suite, *([repository] if repository else [])])
+        mounts = [SCRATCH, script, f"--mount=type=cache,id=stackyard-{lists}-packages@cache@,target=/mnt/packages"]
+        hashes = [script_digest]
+        if repository:
+            files = self.foundations.repositories.get(repository, {})
+            hashes += [self._put(f"repositories/{repository}/{path}", file) for path, file in files.items()]
+            mounts += [bind(f"repositories/{repository}", "/mnt/repository")]
+            mounts += ["--mount=type=secret,id=ca,target=/mnt/ca,mode=0444"]
+        return mounts, hashes
+
+    def _packages(self, name: str, service: Service, image: Image, distribution: str) -> Iterator[Instruction]:
         """Debian packages."""
         if not image.packages and not image.unpacked:
             return
-        script, script_digest = self._step("debian-packages")
-        suite = self.catalogue.base.suite
-        mounts = [SCRATCH, script, f"--mount=type=cache,id=stackyard-{suite}-packages@cache@,target=/mnt/packages"]
+        mounts, hashes = self._apt(distribution, image.repository)
         account, account_digest = self._step("account")
         call = _account(name, service, image)
         names = [*image.packages, *(["--", *unpacked(image)] if image.unpacked else [])]
         text = f"RUN {' '.join([*mounts, account])} {call} && /mnt/debian-packages {shlex.join(names)}"
         says = f"Debian packages: {', '.join((*image.packages, *image.unpacked))}"
-        yield Instruction(text, says, {f"packages of {name}": digest(text, script_digest, account_digest)})
+        repository = {f"repository {image.repository}": digest(*hashes[1:])} if image.repository else {}
+        yield Instruction(text, says, {f"packages of {name}": digest(text, hashes[0], account_digest), **repository})
 
-    def _setup(
-        self, name: str, service: Service, image: Image, levels: Sequence[Runtime], *, first: bool
-    ) -> Iterator[Instruction]:
+    def _setup(self, name: str, service: Service, image: Image) -> Iterator[Instruction]:
         """User, directories, links to rendered files, copied files, and the lines of ``run``."""
         user = service.uid(image)
-        lines = (
-            [] if image.base and image.user is None else [f"mkdir -p {ROOT}", f"chown -R {user}:{user} /run/stackyard"]
-        )
+        levels: Sequence[Runtime] = [image] if image.base else [service, image]
+        foreign = service.below(image).published is not None
+        inherited = (image.base and image.user is None) or (foreign and not any(level.templates for level in levels))
+        lines = [] if inherited else [f"mkdir -p {ROOT}", f"chown -R {user}:{user} /run/stackyard"]
         for directory in image.directories:
             lines += [f"mkdir -p {shlex.quote(directory)}", f"chown -R {user}:{user} {shlex.quote(directory)}"]
         for target in sorted({path for level in levels for path in level.templates}):
@@ -201,7 +287,7 @@ class _Kitchen:
         script = File("\n".join(["set -eux", *lines, ""]).encode(), 0o755)
         hashes.append(self._put(f"setup/{name}/setup", script))
         account, account_digest = self._step("account")
-        call = f"{_account(name, service, image)} && " if first else ""
+        call = "" if foreign or image.packages or image.unpacked else f"{_account(name, service, image)} && "
         text = f"RUN {SCRATCH} {bind(f'setup/{name}', '/mnt/setup')} {account} {call}sh /mnt/setup/setup"
         yield Instruction(
             text, "users, directories and files", {f"set-up of {name}": digest(text, account_digest, *hashes)}
@@ -209,23 +295,30 @@ class _Kitchen:
 
     def _image(self, name: str) -> None:
         service, image = self._find(name)
+        foreign = service.below(image).published
+        app = self._standalone() if foreign else self._app(self._distribution(name))
         body = self._body(name)
-        uses = [APP]
+        uses = [app]
         instructions = []
         if image.bakes:
             database = self._database(name, body)
             uses.append(database)
             text = f"COPY --from={database} /baked/database.tar.gz {image.bakes}"
             instructions.append(Instruction(text, "the baked database", {f"set-up of {name}": digest(text)}))
-        instructions.append(Instruction("COPY --from=shared.app /app/ /opt/stackyard/", "the entrypoint", {}))
-        instructions.append(self._container(name, service))
-        instructions.append(self._settings(name, service, image, body))
+        instructions.append(Instruction(f"COPY --from={app} /app/ /opt/stackyard/", "the entrypoint", {}))
+        found = self.foundations.published.get(foreign.reference) if foreign else None
+        instructions.append(self._container(name, service, found))
+        labels = self._labels(name, service, image)
+        if foreign:
+            instructions += published.settings(name, image.user, found, labels)
+        else:
+            instructions.append(self._settings(name, service.uid(image), body, labels))
         self.stages[name] = Stage(name, body, tuple(instructions), tuple(uses))
 
-    def _container(self, name: str, service: Service) -> Instruction:
-        """The folder that tells the entrypoint what to do."""
+    def _container(self, name: str, service: Service, found: Found | None) -> Instruction:
+        """The folder that tells the entrypoint what to do; on a published image, as it was ``found``."""
         data = self.catalogue.container_json(name, sources.service_identity(self.catalogue, service.service))
-        self._put(f"containers/{name}/container.json", _json(data))
+        self._put(f"containers/{name}/container.json", _json(published.handed_over(data, found) if found else data))
         inputs = {
             "variables of all services": digest(json.dumps(data.pop("known"))),
             f"runtime of {name}": digest(json.dumps(data, sort_keys=True)),
@@ -235,18 +328,16 @@ class _Kitchen:
             inputs[source] = digest(path, self._put(f"containers/{name}/{path}", sources.load(file)))
         return Instruction(f"COPY containers/{name}/ /opt/stackyard/container/", "what it has to know", inputs)
 
-    def _settings(self, name: str, service: Service, image: Image, body: str) -> Instruction:
+    def _settings(self, name: str, user: int, body: str, labels: str) -> Instruction:
         """User, environment, entrypoint and labels; no layer."""
-        user = service.uid(image)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         python = self._has_python(body)
-        labels = self._labels(name, service, image)
         text = "\n".join(
             [
                 f"ENV PATH={'/opt/venv/bin:' if python else ''}{path} LANG=C.UTF-8",
                 f"USER {user}",
                 f"ENTRYPOINT {json.dumps(ENTRYPOINT)}",
-                f"LABEL {' '.join(f'{key}={_quoted(value)}' for key, value in labels.items())}",
+                labels,
             ]
         )
         return Instruction(text, "settings", {f"settings of {name}": digest(text)})
@@ -257,8 +348,9 @@ class _Kitchen:
             not stage.external and self._has_python(stage.source)
         )
 
-    def _labels(self, name: str, service: Service, image: Image) -> dict[str, str]:
-        return {
+    def _labels(self, name: str, service: Service, image: Image) -> str:
+        """The instruction that gives an image its labels."""
+        labels = {
             **service.labels,
             **({"net.juniper.node": image.node} if image.node else {}),
             "org.opencontainers.image.title": name,
@@ -266,15 +358,21 @@ class _Kitchen:
             "org.opencontainers.image.version": self.catalogue.structure.version,
             "stackyard.release": self.catalogue.release,
         }
+        return f"LABEL {' '.join(f'{key}={_quoted(value)}' for key, value in labels.items())}"
 
     # The database directory with the migrations applied
 
     def _database(self, name: str, body: str) -> str:
-        """Stage that leaves the archive of a database directory for the image ``name``."""
+        """Stage that leaves the archive of a database directory for the image ``name``.
+
+        Services on another distribution than that of ``name`` make their tables when the site starts.
+        """
+        distribution = self._distribution(name)
         services = {
             service.service: each
             for each, (service, _) in reversed(self.catalogue.images.items())
             if any(step.bake for step in self.catalogue.effective(each).bootstrap)
+            and self._distribution(each) == distribution
         }
         services = dict(sorted(services.items()))
         locks = sorted({lock for each in services.values() if (lock := self._lock_of(each))})
@@ -289,13 +387,16 @@ class _Kitchen:
         inputs[str(bake.relative_to(self.catalogue.root))] = self._put("database/bake.sh", sources.load(bake))
         for service, image in services.items():
             inputs[f"bootstrap of {service}"] = self._baked(service, image, sorted(environment))
-        mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", APP)]
-        mounts += [bind("/opt/venv", "/opt/venv,rw", PYTHON)] if locks else []
-        mounts += [bind("/delta", f"/mnt/python/{lock}", self._delta(lock)) for lock in locks]
+        app = self._app(distribution)
+        common = [self._common(distribution)] if locks else []
+        deltas = {lock: self._delta(lock, distribution) for lock in locks}
+        mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", app)]
+        mounts += [bind("/opt/venv", "/opt/venv,rw", each) for each in common]
+        mounts += [bind("/delta", f"/mnt/python/{lock}", delta) for lock, delta in deltas.items()]
         command = f"RUN {' '.join(mounts)} /mnt/bake-database {' '.join(services)}"
         says = f"the migrations of {', '.join(services)}"
         stage = f"{name}.database"
-        uses = (APP, *([PYTHON] if locks else []), *(f"python.{lock}" for lock in locks))
+        uses = (app, *common, *deltas.values())
         self.stages[stage] = Stage(stage, body, (Instruction(command, says, inputs),), uses)
         return stage
 

@@ -20,6 +20,8 @@ from stackyard.model.service import Published
 
 FOLDER = "/opt/stackyard/runtime"
 PYTHON = f"{FOLDER}/bin/python3"
+ROOT = "0:0"
+"""With its group, or BuildKit looks for it in an /etc/passwd that need not be there."""
 ENTRYPOINT = [f"{FOLDER}/bin/tini", "-s", "--", sources.ENTRYPOINT]
 
 
@@ -32,16 +34,16 @@ def inputs(image: Published, found: Mapping[str, Found]) -> dict[str, str]:
 def ground(runtime: str) -> Iterator[Instruction]:
     """The first instructions on a published image; ``runtime`` is the stage with the interpreter."""
     yield Instruction(f"COPY --from={runtime} /opt/stackyard/ /opt/stackyard/", "an interpreter", {})
-    yield Instruction("USER 0", "settings", {})
+    yield Instruction(f"USER {ROOT}", "settings", {})
 
 
 def settings(name: str, user: int | None, found: Found | None, labels: str) -> Iterator[Instruction]:
-    """User, entrypoint and labels; and a run of the entrypoint, which ends the build where it cannot work."""
-    own = str(user) if user is not None else (found.user if found else "") or "0"
+    """A run of the entrypoint, which ends the build where it cannot work; then user, entrypoint and labels."""
+    own = str(user) if user is not None else (found.user if found else "") or ROOT
     text = "\n".join([f"ENTRYPOINT {json.dumps(ENTRYPOINT)}", labels])
     says = f"whether the entrypoint works on the published image of {name}"
-    yield Instruction(f"USER {own}\n{text}", "settings", {f"settings of {name}": digest(str(user), text)})
     yield Instruction(f"RUN {json.dumps([sources.ENTRYPOINT, 'help'])}", says, {})
+    yield Instruction(f"USER {own}\n{text}", "settings", {f"settings of {name}": digest(str(user), text)})
 
 
 def handed_over(data: Mapping[str, Any], found: Found) -> dict[str, Any]:

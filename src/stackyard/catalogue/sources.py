@@ -58,7 +58,8 @@ def _below(catalogue: Catalogue, service: Service, image: Image, loc: Loc) -> Fo
 def _published(published: Published, loc: Loc) -> Found:
     """A published image is named by one of tag and digest."""
     if bool(published.tag) == bool(published.digest):
-        yield loc, f"has {'both a tag and' if published.tag else 'neither tag nor'} digest", "give one of both"
+        told = "has both a tag and a digest" if published.tag else "has neither a tag nor a digest"
+        yield loc, told, "give one of the two"
 
 
 def _maven(catalogue: Catalogue, lock: str, loc: Loc) -> Found:

@@ -28,6 +28,12 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def foundations() -> Foundations:
+    """What the engine and the tool have."""
+    return FOUNDATIONS
+
+
+@pytest.fixture
 def make(root: Path) -> Callable[..., Recipe]:
     """The recipe of the catalogue as it is now."""
     return lambda **options: recipe(load(root, "1", "plain"), FOUNDATIONS, **options)

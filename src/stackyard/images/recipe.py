@@ -11,18 +11,15 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from stackyard.catalogue import Catalogue
 from stackyard.images import published, sources
 from stackyard.images.found import Found
 from stackyard.images.foundations import Foundations
 from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
+from stackyard.images.shared import RUNTIME, SCRATCH, SharedStages, bind
 from stackyard.model.service import Image, Runtime, Service
 
-LIB, APP, PYTHON, MAVEN = "shared.lib", "shared.app", "python.common", "shared.maven"
-RUNTIME, STANDALONE = "shared.runtime", "shared.standalone"
-SCRATCH = "--mount=type=tmpfs,target=/mnt --mount=type=tmpfs,target=/tmp"
 ROOT = "/run/stackyard/root"
 ENTRYPOINT = ["/usr/bin/tini", "-s", "--", sources.ENTRYPOINT]
 UNSAID = {"secret": "example", "port": "1", "int": "1", "bool": "true", "json": "[]"}
@@ -34,19 +31,8 @@ def recipe(catalogue: Catalogue, foundations: Foundations, *, cache: str = "") -
     return _Kitchen(catalogue, foundations).recipe(cache)
 
 
-def bind(source: str, target: str, stage: str = "") -> str:
-    """A mount of a path of the build context, or of another stage."""
-    return f"--mount=type=bind,{f'from={stage},' if stage else ''}source={source},target={target}"
-
-
-@dataclass
-class _Kitchen:
+class _Kitchen(SharedStages):
     """Collects stages and context while the images are gone through."""
-
-    catalogue: Catalogue
-    foundations: Foundations
-    stages: dict[str, Stage] = field(default_factory=dict)
-    context: dict[str, File] = field(default_factory=dict)
 
     def recipe(self, cache: str) -> Recipe:
         for name in self.catalogue.images:
@@ -67,125 +53,10 @@ class _Kitchen:
             visit(name)
         return done
 
-    # Files of the context
-
-    def _put(self, path: str, file: File) -> str:
-        """Add a file to the context and return its digest."""
-        self.context[path] = file
-        return file.digest
-
-    def _step(self, name: str) -> tuple[str, str]:
-        """Mount and digest of a script."""
-        return bind(f"steps/{name}", f"/mnt/{name}"), self._put(f"steps/{name}", sources.step(name))
-
-    # Stages that images share
-
-    def _shared(self, name: str, distribution: str) -> str:
-        """Name of a stage that the images of a distribution share; that of the first has the name as it is."""
-        return name if distribution == self.catalogue.first else f"{name}.{distribution}"
-
     def _distribution(self, name: str) -> str:
         """The distribution that an image begins with, or that what is put on a published image is made with."""
         service, image = self._find(name)
         return self.catalogue.first if service.below(image).published else self.catalogue.distribution(service, image)
-
-    def _lib(self, distribution: str) -> str:
-        """Stage that has what the entrypoint brings along."""
-        stage = self._shared(LIB, distribution)
-        if stage not in self.stages:
-            base = self.foundations.bases[distribution]
-            instructions = tuple(self._python("entrypoint", "/opt/stackyard/lib"))
-            self.stages[stage] = Stage(stage, base.reference, instructions, external=True, inputs=base.inputs)
-        return stage
-
-    def _app(self, distribution: str) -> str:
-        """Stage that has the entrypoint in /app."""
-        stage = self._shared(APP, distribution)
-        if stage in self.stages:
-            return stage
-        lib = self._lib(distribution)
-        files = sources.entrypoint()
-        hashes = [digest(path, self._put(f"entrypoint/{path}", file)) for path, file in files.items()]
-        compiled = "RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash -s /app -p /opt/stackyard /app"
-        instructions = (
-            Instruction("COPY entrypoint/ /app/", "the entrypoint", {"entrypoint": digest(*hashes)}),
-            Instruction(compiled, "compiling the entrypoint", {"entrypoint": digest(compiled)}),
-        )
-        self.stages[stage] = Stage(stage, lib, instructions)
-        return stage
-
-    def _standalone(self) -> str:
-        """Stage that has the entrypoint in /app, to be run by the interpreter that published images are given."""
-        if STANDALONE not in self.stages:
-            launcher = {"entrypoint": self._put("standalone/bin/entrypoint", sources.launcher(published.PYTHON))}
-            copied = Instruction("COPY standalone/ /app/", "the entrypoint", launcher)
-            self.stages[STANDALONE] = Stage(STANDALONE, self._app(self.catalogue.first), (copied,))
-        return STANDALONE
-
-    def _runtime(self) -> str:
-        """Stage that has an interpreter of its own for published images in /opt/stackyard, and what it brings along."""
-        if RUNTIME not in self.stages:
-            mounts, hashes = self._apt(self.catalogue.first)
-            script, script_digest = self._step("runtime")
-            text = f"RUN {' '.join([*mounts, script])} /mnt/debian-packages patchelf && /mnt/runtime {published.FOLDER}"
-            inputs = {"interpreter for published images": digest(text, *hashes, script_digest)}
-            made = Instruction(text, "an interpreter for published images", inputs)
-            self.stages[RUNTIME] = Stage(RUNTIME, self._lib(self.catalogue.first), (made,))
-        return RUNTIME
-
-    def _maven(self, lock: str) -> str:
-        """Stage that has the artefacts of a lock in /maven."""
-        if MAVEN not in self.stages:
-            mounts, hashes = self._apt(self.catalogue.first)
-            text = f"RUN {' '.join(mounts)} /mnt/debian-packages maven"
-            installed = Instruction(text, "Debian packages: maven", {"Maven": digest(text, *hashes)})
-            self.stages[MAVEN] = Stage(MAVEN, self._lib(self.catalogue.first), (installed,))
-        stage = f"maven.{lock}"
-        if stage not in self.stages:
-            file = sources.maven_lock(self.catalogue, lock)
-            path = f"maven/{lock}.txt"
-            script, script_digest = self._step("maven-artefacts")
-            mounts = [SCRATCH, script, bind(path, f"/mnt/{path}")]
-            mounts += ["--mount=type=cache,id=stackyard-maven@cache@,target=/mnt/cache,sharing=locked"]
-            mounts += [f"--mount=type=secret,id={name},target=/mnt/{name}" for name in ("ca", "settings")]
-            text = f"RUN {' '.join(mounts)} /mnt/maven-artefacts /mnt/{path} /maven"
-            inputs = {path: digest(text, script_digest, self._put(path, file))}
-            fetched = Instruction(text, f"{path}: {sources.artefacts_in(file)} artefacts", inputs)
-            self.stages[stage] = Stage(stage, MAVEN, (fetched,))
-        return stage
-
-    def _python(self, lock: str, final: str, directory: str = "") -> Iterator[Instruction]:
-        """Install a lock into ``directory``, which will be ``final``."""
-        file = sources.lock(self.catalogue, lock)
-        script, script_digest = self._step("python-packages")
-        mounts = [SCRATCH, script, bind("tools/uv", "/mnt/uv"), bind(f"python/{lock}.txt", "/mnt/lock.txt")]
-        mounts += ["--mount=type=cache,id=stackyard-uv@cache@,target=/mnt/cache"]
-        mounts += [f"--mount=type=secret,id={name},target=/mnt/{name}" for name in ("ca", "index")]
-        hashes = [self._put(f"python/{lock}.txt", file), script_digest]
-        self._put("tools/uv", self.foundations.uv)
-        if final == "/opt/venv":
-            setuptools = sources.only(sources.lock(self.catalogue, "common"), "setuptools")
-            mounts.append(bind("python/setuptools.txt", "/mnt/setuptools.txt"))
-            hashes.append(self._put("python/setuptools.txt", setuptools))
-        text = f"RUN {' '.join(mounts)} /mnt/python-packages /mnt/lock.txt {directory or final} {final}"
-        says = f"python/{lock}.txt: {sources.packages_in(file)} packages"
-        yield Instruction(text, says, {f"python/{lock}.txt": digest(text, *hashes), "uv": self.foundations.uv.digest})
-
-    def _common(self, distribution: str) -> str:
-        """Stage that has the packages that Python images share."""
-        stage = self._shared(PYTHON, distribution)
-        if stage not in self.stages:
-            lib = self._lib(distribution)
-            self.stages[stage] = Stage(stage, lib, tuple(self._python("common", "/opt/venv")))
-        return stage
-
-    def _delta(self, lock: str, distribution: str) -> str:
-        """Stage that has a lock's packages in /delta."""
-        stage = self._shared(f"python.{lock}", distribution)
-        if stage not in self.stages:
-            common = self._common(distribution)
-            self.stages[stage] = Stage(stage, common, tuple(self._python(lock, "/opt/venv", "/delta")))
-        return stage
 
     # Images
 
@@ -200,13 +71,13 @@ class _Kitchen:
         uses = []
         instructions = [*self._packages(name, service, image, distribution)]
         if image.published:
-            uses.append(self._runtime())
+            uses.append(self.runtime())
             instructions += published.ground(RUNTIME)
         if image.python:
-            uses.append(self._delta(image.python, distribution))
+            uses.append(self.delta(image.python, distribution))
             instructions += self._venv(source, image.python, distribution)
         for lock, directory in image.maven.items():
-            uses.append(self._maven(lock))
+            uses.append(self.maven(lock))
             text = f"COPY --from=maven.{lock} /maven/ {directory}/"
             says = f"the artefacts of maven/{lock}.txt"
             instructions.append(Instruction(text, says, {f"set-up of {name}": digest(text)}))
@@ -221,7 +92,7 @@ class _Kitchen:
             return self._body(image.base)
         if image.published:
             return image.published.reference
-        return self._common(distribution) if image.python else self._lib(distribution)
+        return self.common(distribution) if image.python else self.lib(distribution)
 
     def _find(self, name: str) -> tuple[Service, Image]:
         """An image, in the structure or only a base of one that is."""
@@ -231,32 +102,19 @@ class _Kitchen:
 
     def _venv(self, source: str, lock: str, distribution: str) -> Iterator[Instruction]:
         """The Python packages of an image; the common ones too when it is not made from them."""
-        below, common, delta = source, self._common(distribution), self._delta(lock, distribution)
+        below, common, delta = source, self.common(distribution), self.delta(lock, distribution)
         while below in self.stages and not self.stages[below].external and below != common:
             below = self.stages[below].source
         for stage in [delta] if below == common else [common, delta]:
             text = f"COPY --from={stage} {'/opt/venv/' if stage == common else '/delta/'} /opt/venv/"
             yield Instruction(text, f"the packages of {stage.replace('.', '/')}", {f"python/{lock}.txt": digest(text)})
 
-    def _apt(self, distribution: str, repository: str | None = None) -> tuple[list[str], list[str]]:
-        """Mounts and digests of the step that installs Debian packages; with a repository of the site's, of it too."""
-        script, script_digest = self._step("debian-packages")
-        lists = "-".join([self.catalogue.bases[distribution].suite, *([repository] if repository else [])])
-        mounts = [SCRATCH, script, f"--mount=type=cache,id=stackyard-{lists}-packages@cache@,target=/mnt/packages"]
-        hashes = [script_digest]
-        if repository:
-            files = self.foundations.repositories.get(repository, {})
-            hashes += [self._put(f"repositories/{repository}/{path}", file) for path, file in files.items()]
-            mounts += [bind(f"repositories/{repository}", "/mnt/repository")]
-            mounts += ["--mount=type=secret,id=ca,target=/mnt/ca,mode=0444"]
-        return mounts, hashes
-
     def _packages(self, name: str, service: Service, image: Image, distribution: str) -> Iterator[Instruction]:
         """Debian packages."""
         if not image.packages and not image.unpacked:
             return
-        mounts, hashes = self._apt(distribution, image.repository)
-        account, account_digest = self._step("account")
+        mounts, hashes = self.apt(distribution, image.repository)
+        account, account_digest = self.step("account")
         call = _account(name, service, image)
         names = [*image.packages, *(["--", *unpacked(image)] if image.unpacked else [])]
         text = f"RUN {' '.join([*mounts, account])} {call} && /mnt/debian-packages {shlex.join(names)}"
@@ -278,15 +136,15 @@ class _Kitchen:
         hashes = []
         available = sources.service_files(self.catalogue, service.service)
         for target, source in sorted({each: path for level in levels for each, path in level.files.items()}.items()):
-            hashes.append(self._put(f"setup/{name}/files{target}", sources.load(available[source])))
+            hashes.append(self.put(f"setup/{name}/files{target}", sources.load(available[source])))
             copied = shlex.quote(f"/mnt/setup/files{target}")
             lines += [f"mkdir -p {shlex.quote(_parent(target))}", f"cp --preserve=mode {copied} {shlex.quote(target)}"]
         lines += image.run
         if not lines:
             return
         script = File("\n".join(["set -eux", *lines, ""]).encode(), 0o755)
-        hashes.append(self._put(f"setup/{name}/setup", script))
-        account, account_digest = self._step("account")
+        hashes.append(self.put(f"setup/{name}/setup", script))
+        account, account_digest = self.step("account")
         call = "" if foreign or image.packages or image.unpacked else f"{_account(name, service, image)} && "
         text = f"RUN {SCRATCH} {bind(f'setup/{name}', '/mnt/setup')} {account} {call}sh /mnt/setup/setup"
         yield Instruction(
@@ -296,7 +154,7 @@ class _Kitchen:
     def _image(self, name: str) -> None:
         service, image = self._find(name)
         foreign = service.below(image).published
-        app = self._standalone() if foreign else self._app(self._distribution(name))
+        app = self.standalone() if foreign else self.app(self._distribution(name))
         body = self._body(name)
         uses = [app]
         instructions = []
@@ -318,14 +176,14 @@ class _Kitchen:
     def _container(self, name: str, service: Service, found: Found | None) -> Instruction:
         """The folder that tells the entrypoint what to do; on a published image, as it was ``found``."""
         data = self.catalogue.container_json(name, sources.service_identity(self.catalogue, service.service))
-        self._put(f"containers/{name}/container.json", _json(published.handed_over(data, found) if found else data))
+        self.put(f"containers/{name}/container.json", _json(published.handed_over(data, found) if found else data))
         inputs = {
             "variables of all services": digest(json.dumps(data.pop("known"))),
             f"runtime of {name}": digest(json.dumps(data, sort_keys=True)),
         }
         for path, file in sources.container_files(self.catalogue, service.service).items():
             source = str(file.relative_to(self.catalogue.root))
-            inputs[source] = digest(path, self._put(f"containers/{name}/{path}", sources.load(file)))
+            inputs[source] = digest(path, self.put(f"containers/{name}/{path}", sources.load(file)))
         return Instruction(f"COPY containers/{name}/ /opt/stackyard/container/", "what it has to know", inputs)
 
     def _settings(self, name: str, user: int, body: str, labels: str) -> Instruction:
@@ -378,18 +236,18 @@ class _Kitchen:
         locks = sorted({lock for each in services.values() if (lock := self._lock_of(each))})
         environment = self._environment(list(services.values()))
         text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in sorted(environment.items()))
-        script, script_digest = self._step("bake-database")
+        script, script_digest = self.step("bake-database")
         inputs = {
-            "steps of the baked database": digest(script_digest, self._put("database/environment", File(text.encode())))
+            "steps of the baked database": digest(script_digest, self.put("database/environment", File(text.encode())))
         }
         owner, _ = self._find(name)
         bake = sources.service_files(self.catalogue, owner.service)["bake.sh"]
-        inputs[str(bake.relative_to(self.catalogue.root))] = self._put("database/bake.sh", sources.load(bake))
+        inputs[str(bake.relative_to(self.catalogue.root))] = self.put("database/bake.sh", sources.load(bake))
         for service, image in services.items():
             inputs[f"bootstrap of {service}"] = self._baked(service, image, sorted(environment))
-        app = self._app(distribution)
-        common = [self._common(distribution)] if locks else []
-        deltas = {lock: self._delta(lock, distribution) for lock in locks}
+        app = self.app(distribution)
+        common = [self.common(distribution)] if locks else []
+        deltas = {lock: self.delta(lock, distribution) for lock in locks}
         mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", app)]
         mounts += [bind("/opt/venv", "/opt/venv,rw", each) for each in common]
         mounts += [bind("/delta", f"/mnt/python/{lock}", delta) for lock, delta in deltas.items()]
@@ -421,7 +279,7 @@ class _Kitchen:
         files = {path: sources.load(file) for path, file in sources.container_files(self.catalogue, service).items()}
         files |= {"container.json": _json(data), "declares.json": _json({"database": databases})}
         return digest(
-            *(digest(path, self._put(f"database/services/{service}/{path}", file)) for path, file in files.items())
+            *(digest(path, self.put(f"database/services/{service}/{path}", file)) for path, file in files.items())
         )
 
 

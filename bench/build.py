@@ -33,7 +33,7 @@ from stackyard.events import silent
 from stackyard.images import base
 from stackyard.images.bake import Outside
 from stackyard.images.order import Order, completed, execute, order
-from stackyard.images.recipe import unpacked
+from stackyard.images.shared import unpacked
 
 NOOP_TARGET = 2.0
 CHANGE_TARGET = 5.0
@@ -65,7 +65,7 @@ def cold(site: str) -> Figure:
         downloads = f"-bench{os.getpid()}"
         ordered = order(host.engine, catalogue, names, registry=REGISTRY, versions=versions, downloads=downloads)
         images += [each.reference for each in ordered.decisions]
-        base.ensure(host.engine, ordered.base, silent)
+        base.ensure(host.engine, ordered.bases[0], silent)
         begun = time.monotonic()
         built = execute(host, ordered, silent)
         seconds = time.monotonic() - begun
@@ -154,7 +154,7 @@ def sequential(engine: Engine, ordered: Order, context: Path) -> float:
     for name, value in outside.proxies.items():
         argv += ["--env", f"{name}={value}"]
     begun = time.monotonic()
-    engine.run(*argv, ordered.base.reference, "-c", "\n".join(script))
+    engine.run(*argv, ordered.bases[0].reference, "-c", "\n".join(script))
     return time.monotonic() - begun
 
 

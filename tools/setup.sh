@@ -367,12 +367,12 @@ set_up_engine() {
     engine_answers start_engine
 }
 
-have_test_programs() { has cpio && has qemu-system-x86_64; }
+have_test_programs() { has cpio && has qemu-system-x86_64 && has gpg; }
 
-install_test_programs() { install_packages cpio qemu-system-x86; }
+install_test_programs() { install_packages cpio qemu-system-x86 gpg; }
 
 set_up_test_programs() {
-  step "test programs" "installs cpio and QEMU, which some unit tests compare with; root, for apt" \
+  step "test programs" "installs cpio, QEMU and GnuPG, which some tests need; root, for apt" \
     have_test_programs install_test_programs
 }
 

@@ -12,7 +12,7 @@ from stackyard.catalogue.layers import SITE, files_in
 from stackyard.catalogue.problems import near, suggest
 from stackyard.catalogue.yamlsource import Map
 from stackyard.errors import InputError
-from stackyard.model.release import Base, Structure
+from stackyard.model.release import Distribution, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Container, Endpoint, Image, Runtime, Service
 
@@ -21,7 +21,7 @@ LOCKS = ("entrypoint", "common")
 
 _TABLES = ("contract", "templates", "files", "retired")
 CONCATENATED = ("uses", "prepare", "afterwards", "wait_for")
-_LAST = ("command", "health", "bootstrap", "overrides")
+_LAST = ("command", "health", "bootstrap", "overrides", "plain_environment")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Catalogue:
     sdn: str
     back_end: Sdn
     structure: Structure
-    base: Base
+    bases: dict[str, Distribution]
     services: dict[str, Service]
     defined: dict[str, Service]
     written: dict[str, Map]
@@ -53,6 +53,16 @@ class Catalogue:
     added: frozenset[str]
     roles: dict[str, tuple[str, ...]]
     _effective: dict[str, Runtime] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def first(self) -> str:
+        """Name of the distribution of images that name none."""
+        return next(iter(self.bases))
+
+    @property
+    def base(self) -> Distribution:
+        """The distribution of images that name none."""
+        return self.bases[self.first]
 
     @property
     def fragment_templates(self) -> Path:
@@ -83,16 +93,18 @@ class Catalogue:
         for folder in (self.fragment_templates, *self.folders[service]):
             for name, file in files_in(folder).items():
                 found.setdefault(name, []).append(file)
-        locks = [*LOCKS, *(lock for image in self.services[service].images.values() for lock in image.locks)]
-        return found | {f"python/{name}.txt": self._locks(name) for name in locks}
+        images = self.services[service].images.values()
+        locks = {f"python/{name}.txt" for name in (*LOCKS, *(lock for image in images for lock in image.locks))}
+        locks |= {f"maven/{name}.txt" for image in images for name in image.maven}
+        return found | {lock: self._locks(lock) for lock in sorted(locks)}
 
-    def lock(self, name: str) -> Path:
-        """Lock of Python packages, that of the highest layer which has it; the release's when there is none."""
-        return [self.release_folder / "python" / f"{name}.txt", *self._locks(name)][-1]
+    def lock(self, name: str, kind: str = "python") -> Path:
+        """Lock of Python packages or Maven artefacts, that of the highest layer which has it; else the release's."""
+        path = f"{kind}/{name}.txt"
+        return [self.release_folder / path, *self._locks(path)][-1]
 
-    def _locks(self, name: str) -> list[Path]:
-        files = [folder / "python" / f"{name}.txt" for folder in self.layers]
-        return [file for file in files if file.is_file()]
+    def _locks(self, path: str) -> list[Path]:
+        return [file for folder in self.layers if (file := folder / path).is_file()]
 
     def owner(self, name: str) -> str:
         """The service of that name, or the one with an image or a container of it. Raises InputError."""
@@ -127,6 +139,17 @@ class Catalogue:
         entry = self.images.get(image)
         tag = self.structure.version + (f"-{self.sdn}" if entry and entry[1].variant else "")
         return f"{registry}/{image}:{tag}" if registry else f"{image}:{tag}"
+
+    def distribution(self, service: Service, image: Image) -> str:
+        """Name of the distribution that an image begins with; the first, for what is put on a published image."""
+        below = service.below(image)
+        return self.first if below.published else below.distribution or service.distribution or self.first
+
+    @property
+    def published(self) -> list[str]:
+        """References of the published images that images begin with."""
+        found = (service.below(image).published for service, image in self.images.values())
+        return sorted({each.reference for each in found if each})
 
     def effective(self, image: str) -> Runtime:
         """What the image's entrypoint does: its service's part and its own.

@@ -10,6 +10,7 @@ from typing import Any
 from stackyard.catalogue.catalogue import CONCATENATED, LOCKS, Catalogue
 from stackyard.catalogue.container import endpoints, held, marked
 from stackyard.catalogue.problems import Loc, Problems, locate, near, shown, suggest
+from stackyard.catalogue.sources import sources
 from stackyard.catalogue.yamlsource import Map
 from stackyard.entrypoint.expressions import is_expression
 from stackyard.entrypoint.values import parse
@@ -157,6 +158,8 @@ def service(catalogue: Catalogue, data: Map, made: Service, problems: Problems, 
     for name in made.images:
         if name in catalogue.images:
             _knows(catalogue, here, name)
+    for at, message, remedy in sources(catalogue, made):
+        here.add(at, message, remedy)
     for name, container in made.containers.items():
         _container(catalogue, here, container, ("containers", name), strict=strict)
 

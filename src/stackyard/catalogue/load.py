@@ -16,7 +16,7 @@ from stackyard.catalogue.yamlsource import Map, read
 from stackyard.errors import InputError
 from stackyard.model import layer as model
 from stackyard.model.base import Model
-from stackyard.model.release import Base, Defaults, Structure
+from stackyard.model.release import Bases, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
 
@@ -105,7 +105,7 @@ def _whole(
     ``folders`` are those of release, SDN and site. Raises InputError with all problems.
     """
     release, area, own = folders
-    base = _file(Base, release / "base.yaml", problems)
+    bases = _file(Bases, release / "base.yaml", problems)
     back_end = _file(Sdn, area / "sdn.yaml", problems)
     usual = defaults(root, problems)
     layers = (_layer(release, problems), Layer.of(area, back_end[1] if back_end else None))
@@ -121,14 +121,14 @@ def _whole(
     names = {name for name, _ in marks}
     others = _other_names(root, area) | {name for name, mark in marks if not (own and mark.file.is_relative_to(own))}
     problems.check()
-    assert base and back_end and structure  # noqa: S101, PT018 - else there were problems
+    assert bases and back_end and structure  # noqa: S101, PT018 - else there were problems
     return Catalogue(
         root=root,
         release=release.name,
         sdn=back_end[0].sdn,
         back_end=back_end[0],
         structure=structure,
-        base=base[0],
+        bases=bases[0].bases,
         services=services,
         defined={name: each for name, each in services.items() if each.sdn in (None, back_end[0].sdn)},
         written=written,

@@ -8,7 +8,7 @@ from typing import Any
 
 from stackyard.model.base import Model
 from stackyard.model.layer import Layer
-from stackyard.model.release import Base, Defaults, Structure
+from stackyard.model.release import Bases, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Service
 from stackyard.model.site import Site
@@ -17,7 +17,7 @@ MODELS: dict[str, type[Model]] = {
     "site": Site,
     "service": Service,
     "structure": Structure,
-    "base": Base,
+    "base": Bases,
     "layer": Layer,
     "sdn": Sdn,
     "catalogue": Defaults,

@@ -66,8 +66,8 @@ def _read(path: Path, root: Path) -> Site:
         own = _own(path, site)
         if own and not own.is_dir():
             problems.at(("catalogue",), f"there is no folder {shown(own)}", "make it, or correct the name")
-        site = _complete(site, root, problems)
-        for loc, message, remedy in (*_networks(site), *_nodes(site)):
+        site = _located(_complete(site, root, problems), path.parent)
+        for loc, message, remedy in (*_networks(site), *_nodes(site), *_repositories(site)):
             problems.at(loc, message, remedy)
     problems.check()
     assert site  # noqa: S101 - else problems.check() has raised
@@ -101,6 +101,26 @@ def _complete(site: Site, root: Path, problems: Problems) -> Site:
         remedy = suggest(encapsulation, possible, "it has")
         problems.at(("encapsulation",), f"{back_end.title} has no {encapsulation}", remedy)
     return site.model_copy(update={"sdn": sdn, "encapsulation": encapsulation})
+
+
+def _located(site: Site, folder: Path) -> Site:
+    """The site with the keys of its repositories where they are."""
+    found = {
+        name: each.model_copy(update={"key": folder / each.key}) if each.key else each
+        for name, each in site.repositories.items()
+    }
+    return site.model_copy(update={"repositories": found})
+
+
+def _repositories(site: Site) -> Found:
+    """A package repository is signed by a key that is there, or said not to be."""
+    for name, repository in site.repositories.items():
+        loc: Loc = ("repositories", name)
+        if repository.unsigned == bool(repository.key):
+            message = "is unsigned and has a key" if repository.key else "has no key"
+            yield loc, message, "give `key: FILE`, the public key that signs it, or `unsigned: true`"
+        elif repository.key and not repository.key.is_file():
+            yield (*loc, "key"), f"there is no file {shown(repository.key)}", "name the public key that signs it"
 
 
 def _networks(site: Site) -> Found:

@@ -13,7 +13,7 @@ from stackyard.cli import _options
 from stackyard.effects.host import Host
 from stackyard.images.order import Order, completed, execute, order, push, recorded
 from stackyard.images.report import Built, decided, listed
-from stackyard.images.versions import changes
+from stackyard.images.versions import differences
 from stackyard.ui import reporter
 from stackyard.verify import guest
 
@@ -59,14 +59,22 @@ def command(  # noqa: PLR0917 - click passes what it declares
     with reporter("build", output=output) as report:
         if refresh or not plan_only:
             versions = completed(host, catalogue, images, report, refresh=refresh, keep=not plan_only)
-        ordered = order(host.engine, catalogue, images, registry=prefix, versions=versions, rebuild=no_cache)
+        ordered = order(
+            host.engine,
+            catalogue,
+            images,
+            registry=prefix,
+            versions=versions,
+            rebuild=no_cache,
+            repositories=opened.repositories,
+        )
         built = [] if plan_only else execute(host, ordered, report, no_cache=no_cache)
         if len(images) == len(catalogue.images) and file is None and not plan_only:
             guest.ensure(host.state, catalogue.base.suite, report)
         if push_too and not plan_only:
             push(host.engine, ordered.decisions, report)
     if output == "json":
-        click.echo(_json(ordered, built, changes(before, versions, ordered.catalogue.images)))
+        click.echo(_json(ordered, built, differences(before, versions, ordered.catalogue)))
     else:
         click.echo(decided(ordered.decisions) if plan_only else listed(built, len(ordered.decisions)))
 

@@ -25,8 +25,14 @@ def command(host: Host, registry: str | None, site: str, output: str) -> None:
     """List the images of the site: group, tag, size, age, and whether each is up to date, or why not."""
     opened, catalogue = open_site(site)
     prefix = opened.registry if registry is None else registry
-    versions = recorded(host, catalogue)
-    ordered = order(host.engine, catalogue, list(catalogue.images), registry=prefix, versions=versions)
+    ordered = order(
+        host.engine,
+        catalogue,
+        list(catalogue.images),
+        registry=prefix,
+        versions=recorded(host, catalogue),
+        repositories=opened.repositories,
+    )
     entries = _entries(ordered)
     if output == "json":
         click.echo(json.dumps(entries, indent=2))

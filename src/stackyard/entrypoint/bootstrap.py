@@ -34,6 +34,7 @@ def bootstrap(
     """Do every step that is not done, or the one named ``only``; with ``baked`` those that an image build does."""
     steps = [step for step in _steps(session, only) if step.get("bake") or not baked]
     write_all(session)
+    env = session.environment(env)
     for step in steps:
         if step.get("marker"):
             _once(session, step, env, connect)

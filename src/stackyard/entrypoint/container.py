@@ -36,6 +36,7 @@ class Container:
         self.afterwards: list[list[str]] = data.get("afterwards") or []
         self.endpoints: dict[str, dict[str, Any]] = data.get("endpoints") or {}
         self.wait_for: list[dict[str, Any]] = data.get("wait_for") or []
+        self.plain_environment = bool(data.get("plain_environment"))
         self.health: dict[str, Any] | None = data.get("health")
         self.bootstrap: list[dict[str, Any]] = data.get("bootstrap") or []
 

@@ -20,7 +20,7 @@ def check(session: Session, env: Mapping[str, str]) -> None:
     if not probe:
         return
     if probe.get("exec") is not None:
-        become(arguments(probe["exec"], session.context), env)
+        become(arguments(probe["exec"], session.context), session.environment(env))
     asked, ask = question(probe, session, env)
     seen = ask()
     if seen is not None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import container as containers
-from .contract import Outcome, masked, read_environment, secrets
+from .contract import FILE, Outcome, masked, read_environment, secrets
 from .endpoints import Endpoint, from_environment
 from .failure import BAD_INPUT, Failure
 from .log import hide, say
@@ -37,9 +37,32 @@ class Session:
         """An endpoint that the image knows."""
         return from_environment(self.container.endpoints, name, self.values)
 
+    def environment(self, env: Mapping[str, str]) -> Mapping[str, str]:
+        """What the image's processes are given: this environment, with the contract in plain text if it asks for it."""
+        if not self.container.plain_environment:
+            return env
+        plain = {
+            name: env.get(name) or _text(self.container.contract[name].get("type", "str"), value)
+            for name, value in self.values.items()
+            if value is not None
+        }
+        files = {name + FILE for name in plain}
+        return {**{name: value for name, value in env.items() if name not in files}, **plain}
+
     def path(self, target: str) -> str:
         """Where the file of that name is rendered."""
         return os.path.join(self.root, target.lstrip("/"))
+
+
+def _text(kind: str, value: Any) -> str:
+    """A value of a contract as a variable of the environment."""
+    if kind == "json":
+        import json  # noqa: PLC0415 - start-up time
+
+        return json.dumps(value)
+    if isinstance(value, list):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def load(env: Mapping[str, str]) -> containers.Container:

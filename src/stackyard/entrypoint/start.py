@@ -14,6 +14,7 @@ from .session import Session
 def start(session: Session, env: Mapping[str, str]) -> None:
     """Wait, render, prepare, and become the image's process."""
     container = session.container
+    env = session.environment(env)
     if not container.command:
         raise Failure(f"{container.image} has no process of its own: give a command, or `bootstrap` or `explain`")
     if container.wait_for:
@@ -32,4 +33,4 @@ def start(session: Session, env: Mapping[str, str]) -> None:
 def start_other(session: Session, argv: Sequence[str], env: Mapping[str, str]) -> None:
     """Render, and become another process, with the configuration of this image."""
     write_all(session)
-    become(argv, env)
+    become(argv, session.environment(env))

@@ -23,6 +23,7 @@ from stackyard.images.parts import File, Instruction, Recipe, Stage
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+MAVEN = ("~/.m2/settings.xml", "/etc/maven/settings.xml")
 AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 VERTEX = re.compile(r"^\[(?:\S+ )??(?P<stage>\S+) +(?P<number>\d+)/\d+\] ")
 TAIL = 40
@@ -35,6 +36,7 @@ class Outside:
 
     authorities: Path | None
     index: str | None
+    maven: Path | None
     proxies: Mapping[str, str]
 
     @classmethod
@@ -43,14 +45,19 @@ class Outside:
         bundles = [Path(path) for path in (env.get("SSL_CERT_FILE", ""), *AUTHORITIES) if path]
         proxies = {key: value for key, value in env.items() if key.upper() in PROXIES and value}
         index = next((env[name] for name in INDEXES if env.get(name)), None)
-        return cls(next((path for path in bundles if path.is_file()), None), index, proxies)
+        return cls(_first(bundles), index, _first(Path(path).expanduser() for path in MAVEN), proxies)
+
+
+def _first(paths: Iterable[Path]) -> Path | None:
+    """The first of the files that is there."""
+    return next((path for path in paths if path.is_file()), None)
 
 
 def bake_file(
     recipe: Recipe, decisions: Iterable[Decision], outside: Outside, *, no_cache: bool = False
 ) -> dict[str, Any]:
     """The bake file: a target for each image that is built."""
-    secrets = [f"id={name},src={name}" for name in _secrets(outside)]
+    secrets = [f"id={name},src={name}" for name in _secrets(recipe, outside)]
     return {
         "target": {
             decision.image: {
@@ -69,10 +76,13 @@ def bake_file(
     }
 
 
-def _secrets(outside: Outside) -> dict[str, bytes]:
-    """Name -> content of the secrets of the build."""
-    secrets = {"ca": outside.authorities.read_bytes()} if outside.authorities else {}
-    return {**secrets, **({"index": outside.index.encode()} if outside.index else {})}
+def _secrets(recipe: Recipe, outside: Outside) -> dict[str, bytes]:
+    """Name -> content of the secrets that the build is given: those that a step of it mounts."""
+    files = {"ca": outside.authorities, "settings": outside.maven}
+    secrets = {name: path.read_bytes() for name, path in files.items() if path}
+    secrets |= {"index": outside.index.encode()} if outside.index else {}
+    text = recipe.dockerfile
+    return {name: content for name, content in secrets.items() if f"id={name}," in text}
 
 
 def bake(
@@ -86,7 +96,7 @@ def bake(
 ) -> Progress:
     """Build images. Raises BuildError when a step fails."""
     outside = Outside.of(os.environ)
-    with _written(recipe, bake_file(recipe, decisions, outside, no_cache=no_cache), _secrets(outside), folder):
+    with _written(recipe, bake_file(recipe, decisions, outside, no_cache=no_cache), _secrets(recipe, outside), folder):
         progress = Progress(recipe, [decision.image for decision in decisions], report)
         images = [decision.image for decision in decisions]
         argv = ["buildx", "bake", "--file", "bake.json", "--progress=rawjson", *images]

@@ -17,7 +17,7 @@ from stackyard.events import Event, Report
 from stackyard.images.failure import BuildError, Failed
 from stackyard.images.identity import LABEL_IDENTITY
 from stackyard.images.parts import digest
-from stackyard.model.release import Base as Distribution
+from stackyard.model.release import Distribution
 
 EXCLUDED = ("man", "info", "locale", "lintian", "bug", "doc-base", "help", "pixmaps", "zsh", "bash-completion")
 OPTIONS = (

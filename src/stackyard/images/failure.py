@@ -17,6 +17,10 @@ HINTS = (
         "what was downloaded is not what the lock says: make the lock again with tools/lock, or distrust the index",
     ),
     (
+        r"sha256 mismatch",
+        "what Maven has downloaded is not what the lock says: correct the lock, or distrust the repository",
+    ),
+    (
         r"404 +Not Found",
         "the mirror no longer has what its lists or the lock name: build again in a while, or make the lock again",
     ),

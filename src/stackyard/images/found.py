@@ -14,7 +14,11 @@ from stackyard.images.identity import LABEL_IDENTITY
 
 @dataclass(frozen=True)
 class Found:
-    """An image of the engine. ``size`` is in bytes; ``layers`` are the hashes of its layers from below."""
+    """An image of the engine.
+
+    ``size`` is in bytes; ``layers`` are the hashes of its layers from below; ``command`` is its entrypoint with its
+    arguments; ``variables`` are the names of its environment.
+    """
 
     reference: str
     identifier: str
@@ -22,6 +26,10 @@ class Found:
     size: int
     layers: tuple[str, ...]
     labels: dict[str, str]
+    architecture: str = ""
+    user: str = ""
+    command: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 def inspect(engine: Engine, references: Sequence[str]) -> dict[str, Found]:
@@ -36,7 +44,8 @@ def inspect(engine: Engine, references: Sequence[str]) -> dict[str, Found]:
     if not answer and "No such image" not in asked.stderr:
         engine.info  # noqa: B018 - says what is wrong when there is none
         raise InputError(f"the engine does not tell its images: {asked.stderr.strip()}", "see its log")
-    return {name: _found(name, data) for data in answer for name in data.get("RepoTags") or () if name in references}
+    named = ((name, data) for data in answer for key in ("RepoTags", "RepoDigests") for name in data.get(key) or ())
+    return {name: _found(name, data) for name, data in named if name in references}
 
 
 def forget_replaced(engine: Engine) -> None:
@@ -45,11 +54,16 @@ def forget_replaced(engine: Engine) -> None:
 
 
 def _found(name: str, data: dict[str, Any]) -> Found:
+    config = data.get("Config") or {}
     return Found(
         reference=name,
         identifier=data["Id"],
         created=data["Created"],
         size=int(data["Size"]),
         layers=tuple((data.get("RootFS") or {}).get("Layers") or ()),
-        labels=(data.get("Config") or {}).get("Labels") or {},
+        labels=config.get("Labels") or {},
+        architecture=data.get("Architecture") or "",
+        user=config.get("User") or "",
+        command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
+        variables=tuple(each.partition("=")[0] for each in config.get("Env") or ()),
     )

@@ -15,7 +15,7 @@ from stackyard.images import base, sources
 from stackyard.images.bake import TAIL, Outside
 from stackyard.images.base import BaseImage
 from stackyard.images.failure import BuildError, Failed
-from stackyard.images.versions import Record, changes, requests
+from stackyard.images.versions import Record, asked, changes
 
 SUBJECT = "packages"
 BASE = ("installed", "upgrade")
@@ -46,31 +46,32 @@ class _Answers:
 def complete(
     engine: Engine,
     catalogue: Catalogue,
+    name: str,
     images: Iterable[str],
-    before: Record,
     report: Report,
     *,
+    before: Record,
     anew: bool,
     build: bool,
 ) -> Record:
-    """The record with an answer to each request of ``images``.
+    """The record of a base with an answer to each request of ``images`` that is for it; ``name`` is the base's.
 
     Only what has no answer is asked for; ``anew`` asks for everything, and says what changed. A base image whose
     packages are not the newest is then made again, unless ``build`` is false. Raises BuildError, InputError.
     """
-    asked = {name: requests(*catalogue.image(name)) for name in images}
-    everything = list(dict.fromkeys(request for each in asked.values() for request in each))
+    own = {image: found[name] for image in images if name in (found := asked(catalogue, image))}
+    everything = list(dict.fromkeys(request for each in own.values() for request in each))
     whole = anew or not before.base
     wanted = everything if whole else before.missing(everything)
     if not whole and not wanted:
         return before
     begun = time.monotonic()
     report(Event("started", SUBJECT, "asks the mirror for versions"))
-    place = BaseImage(catalogue.base, {} if whole else before.base)
+    place = BaseImage(catalogue.bases[name], {} if whole else before.base)
     base.ensure(engine, place, report)
-    answers = _ask(engine, place.reference, [*(BASE if whole else ()), *wanted], asked, report)
+    answers = _ask(engine, place.reference, [*(BASE if whole else ()), *wanted], own, report)
     after = _renewed(engine, place, answers, report, build=build) if whole else before.answered(answers)
-    told = changes(before, after, {name: catalogue.image(name) for name in asked})
+    told = changes(before, after, {image: catalogue.image(image) for image in own})
     for line in told or (["nothing is newer"] if anew else []):
         report(Event("note", SUBJECT, line))
     report(Event("done", SUBJECT, f"{len(answers)} requests answered", time.monotonic() - begun))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,15 +17,18 @@ from stackyard.effects.host import Host
 from stackyard.effects.lock import locked, patient
 from stackyard.errors import CommandError, InputError
 from stackyard.events import Event, Report
-from stackyard.images import base
+from stackyard.images import base, published
 from stackyard.images.bake import bake
 from stackyard.images.found import Found, forget_replaced, inspect
-from stackyard.images.identity import Decision, decide
+from stackyard.images.foundations import Foundation, Foundations, for_apt
+from stackyard.images.identity import Decision, Identity, decide
 from stackyard.images.mirror import complete
 from stackyard.images.parts import File, Recipe
-from stackyard.images.recipe import Foundation, recipe
+from stackyard.images.recipe import recipe
 from stackyard.images.report import Built, record
-from stackyard.images.versions import Record, requests
+from stackyard.images.versions import Record, Records, asked, covered
+from stackyard.model.release import Distribution
+from stackyard.model.site import Repository
 
 DISK_GIB = 8
 UNRECORDED = "the versions of its Debian packages are not in a record yet"
@@ -36,7 +39,8 @@ class Order:
     """A build that is decided and not yet done."""
 
     catalogue: Catalogue
-    base: base.BaseImage
+    bases: tuple[base.BaseImage, ...]
+    foundations: Foundations
     recipe: Recipe
     decisions: tuple[Decision, ...]
     found: dict[str, Found]
@@ -53,60 +57,88 @@ def order(
     images: Sequence[str],
     *,
     registry: str,
-    versions: Record,
+    versions: Records,
     rebuild: bool = False,
     downloads: str = "",
+    repositories: Mapping[str, Repository] | None = None,
 ) -> Order:
     """Decide what of ``images`` has to be built, with one question to the engine.
 
     ``versions`` are those of Debian packages, as `recorded` or `completed` give them. ``rebuild`` builds all of the
-    images; ``downloads`` names caches of downloads apart from the usual ones.
+    images; ``downloads`` names caches of downloads apart from the usual ones; ``repositories`` are those of the site.
+    Raises InputError when an image needs one that the site has not.
     """
-    foundation = base.BaseImage(catalogue.base, versions.base)
-    bottom = Foundation(foundation.reference, foundation.inputs, uv())
-    made = recipe(catalogue, bottom, versions=versions, cache=downloads)
+    _have(catalogue, images, repositories or {})
+    bases = {name: base.BaseImage(each, versions[name].base) for name, each in catalogue.bases.items()}
     references = {image: catalogue.reference(image, registry) for image in images}
-    found = inspect(engine, list(references.values()))
+    found = inspect(engine, [*references.values(), *catalogue.published])
+    foundations = Foundations(
+        {name: Foundation(each.reference, each.inputs, versions[name]) for name, each in bases.items()},
+        uv(),
+        {name: found[name] for name in catalogue.published if name in found},
+        {name: for_apt(each) for name, each in (repositories or {}).items()},
+    )
+    made = recipe(catalogue, foundations, cache=downloads)
     decisions = []
     for image, name in references.items():
         decision = decide(made, image, name, found[name].labels if name in found else None)
-        if not versions.covers(requests(*catalogue.image(image))):
+        if not covered(versions, catalogue, image):
             decision = replace(decision, state="changed" if name in found else "new", why=UNRECORDED)
         elif rebuild and not decision.build:
             decision = replace(decision, state="changed", why="asked for")
         decisions.append(decision)
-    return Order(catalogue, foundation, made, tuple(decisions), found)
+    return Order(catalogue, tuple(bases.values()), foundations, made, tuple(decisions), found)
 
 
-def recorded(host: Host, catalogue: Catalogue) -> Record:
-    """The versions of Debian packages that were recorded last, for the base of this catalogue."""
+def _have(catalogue: Catalogue, images: Sequence[str], repositories: Mapping[str, Repository]) -> None:
+    """Raise InputError when the site lacks a package repository of an image, or of the base of one."""
+    for name in images:
+        service, image = catalogue.images[name]
+        for each in (service.below(image), image):
+            if each.repository and each.repository not in repositories:
+                raise InputError(
+                    f"{name} takes packages from the repository {each.repository}, and the site has none of that name",
+                    f"add to the site file: repositories: {{{each.repository}: {{url: …, suite: …, key: FILE}}}}",
+                )
+
+
+def recorded(host: Host, catalogue: Catalogue) -> Records:
+    """The versions of Debian packages that were recorded last, for each base of this catalogue."""
+    return {name: _read(_record(host, each)) for name, each in catalogue.bases.items()}
+
+
+def _read(path: Path) -> Record:
     try:
-        return Record.parse(_record(host, catalogue).read_text())
+        return Record.parse(path.read_text())
     except OSError:
         return Record()
 
 
 def completed(
     host: Host, catalogue: Catalogue, images: Sequence[str], report: Report, *, refresh: bool = False, keep: bool = True
-) -> Record:
-    """The record with the versions of all that ``images`` have; what it lacks is asked of the mirror, and kept.
+) -> Records:
+    """The records with the versions of all that ``images`` have; what they lack is asked of the mirror, and kept.
 
     ``refresh`` asks anew, for all images of the catalogue. Raises InputError, BuildError.
     """
     wanted = list(catalogue.images) if refresh else images
-    if not refresh and all(recorded(host, catalogue).covers(requests(*catalogue.image(each))) for each in wanted):
-        return recorded(host, catalogue)
+    found = dict(recorded(host, catalogue))
+    if not refresh and all(covered(found, catalogue, each) for each in wanted):
+        return found
     with locked(host.state / "build" / "lock", "build", patient(report, "build")) if keep else nullcontext():
-        before = recorded(host, catalogue)
-        after = complete(host.engine, catalogue, wanted, before, report, anew=refresh, build=keep)
-        if keep and after != before:
-            write_atomically(_record(host, catalogue), after.text.encode(), mode=0o644)
-    return after
+        for name in dict.fromkeys(name for each in wanted for name in asked(catalogue, each)):
+            path = _record(host, catalogue.bases[name])
+            before = _read(path)
+            after = complete(host.engine, catalogue, name, wanted, report, before=before, anew=refresh, build=keep)
+            if keep and after != before:
+                write_atomically(path, after.text.encode(), mode=0o644)
+            found[name] = after
+    return found
 
 
-def _record(host: Host, catalogue: Catalogue) -> Path:
-    bottom = base.BaseImage(catalogue.base)
-    return host.state / "build" / f"packages-{bottom.distribution.suite}-{bottom.making}.json"
+def _record(host: Host, distribution: Distribution) -> Path:
+    bottom = base.BaseImage(distribution)
+    return host.state / "build" / f"packages-{distribution.suite}-{bottom.making}.json"
 
 
 @cache
@@ -130,11 +162,29 @@ def execute(host: Host, ordered: Order, report: Report, *, no_cache: bool = Fals
     with locked(folder / "lock", "build", patient(report, "build")):
         for decision in wanted:
             report(Event("waiting", decision.image, decision.why))
-        base.ensure(host.engine, ordered.base, report)
+        ordered = _grounded(host.engine, ordered, report)
+        wanted = ordered.wanted
         progress = bake(host.engine, ordered.recipe, wanted, folder / "recipe", report, no_cache=no_cache)
         built = record(wanted, progress, inspect(host.engine, [each.reference for each in wanted]), folder)
     forget_replaced(host.engine)
     return built
+
+
+def _grounded(engine: Engine, ordered: Order, report: Report) -> Order:
+    """The order when the engine has all that its images begin with, and with what only then is known of those."""
+    needed = ordered.recipe.externals(each.image for each in ordered.wanted)
+    made = [each for each in ordered.bases if each.reference in needed]
+    for each in made:
+        base.ensure(engine, each, report)
+    references = needed.intersection(ordered.catalogue.published)
+    if not references:
+        return ordered
+    architecture = inspect(engine, [made[0].reference])[made[0].reference].architecture
+    found = published.ensure(engine, references, architecture, report)
+    foundations = replace(ordered.foundations, published={**ordered.foundations.published, **found})
+    again = recipe(ordered.catalogue, foundations, cache=ordered.recipe.cache)
+    decisions = tuple(replace(each, identity=Identity(again.inputs(each.image))) for each in ordered.decisions)
+    return replace(ordered, foundations=foundations, recipe=again, decisions=decisions)
 
 
 def push(engine: Engine, decisions: Sequence[Decision], report: Report) -> None:

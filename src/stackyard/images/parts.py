@@ -69,13 +69,17 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage of the Dockerfile. ``source`` is a stage or, when ``external``, an image of the engine."""
+    """A stage of the Dockerfile.
+
+    ``source`` is a stage or, when ``external``, an image of the engine, made from ``inputs``.
+    """
 
     name: str
     source: str
     instructions: tuple[Instruction, ...]
     uses: tuple[str, ...] = ()
     external: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -93,14 +97,12 @@ class Stage:
 class Recipe:
     """Everything that BuildKit is given, before it is written anywhere.
 
-    ``images`` are the stages that are images; ``context`` is path -> file; ``base`` are the inputs of
-    the image that the first stage starts from.
+    ``images`` are the stages that are images; ``context`` is path -> file.
     """
 
     stages: Mapping[str, Stage]
     images: tuple[str, ...]
     context: Mapping[str, File]
-    base: Mapping[str, str]
     cache: str = ""
     _closures: dict[str, dict[str, None]] = field(default_factory=dict, compare=False, repr=False)
 
@@ -117,11 +119,16 @@ class Recipe:
             self._closures[stage] = {name: None for each in needed for name in self.closure(each)} | {stage: None}
         return self._closures[stage]
 
+    def externals(self, images: Iterable[str]) -> set[str]:
+        """The images of the engine that images are made from."""
+        stages = (self.stages[name] for image in images for name in self.closure(image))
+        return {stage.source for stage in stages if stage.external}
+
     def inputs(self, image: str) -> dict[str, str]:
         """Name -> hash of everything that an image depends on."""
-        found: dict[str, list[str]] = {name: [value] for name, value in self.base.items()}
-        for stage in self.closure(image):
-            for instruction in self.stages[stage].instructions:
-                for name, value in instruction.inputs.items():
+        found: dict[str, list[str]] = {}
+        for stage in (self.stages[name] for name in self.closure(image)):
+            for inputs in (stage.inputs, *(each.inputs for each in stage.instructions)):
+                for name, value in inputs.items():
                     found.setdefault(name, []).append(value)
         return {name: digest(*values)[:12] for name, values in sorted(found.items())}

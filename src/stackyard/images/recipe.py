@@ -1,8 +1,9 @@
 """Catalogue -> recipe: one Dockerfile with a stage per image, and the build context. Pure but for reading files.
 
 Layers, from below: the base; `shared.lib`, what the entrypoint brings along; for Python images
-`python.common`; then, per family, its Debian packages, its own Python packages and its set-up, which
-subs share; a sub's own packages and set-up; and last the entrypoint and what it has to know.
+`python.common`; then, per family, its Debian packages, its own Python packages, its Maven artefacts and its
+set-up, which subs share; a sub's own packages and set-up; and last the entrypoint and what it has to know.
+Below a published image there is no base: on top of it come an interpreter of its own and the same set-up.
 """
 
 from __future__ import annotations
@@ -10,60 +11,35 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import container_json
-from stackyard.images import sources
+from stackyard.images import published, sources
+from stackyard.images.found import Found
+from stackyard.images.foundations import Foundations
 from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
-from stackyard.images.versions import NOTHING_RECORDED, PATCH, Record, Versions, extracted, installed, listing
+from stackyard.images.shared import RUNTIME, SCRATCH, Packages, SharedStages, bind
+from stackyard.images.versions import installed, taken
 from stackyard.model.service import Image, Runtime, Service
 
-LIB, APP, PATCHER, PYTHON = "shared.lib", "shared.app", "shared.patcher", "python.common"
-SCRATCH = "--mount=type=tmpfs,target=/mnt --mount=type=tmpfs,target=/tmp"
 ROOT = "/run/stackyard/root"
-ENTRYPOINT = ["/usr/bin/tini", "-s", "--", "/opt/stackyard/bin/entrypoint"]
+ENTRYPOINT = ["/usr/bin/tini", "-s", "--", sources.ENTRYPOINT]
 UNSAID = {"secret": "example", "port": "1", "int": "1", "bool": "true", "json": "[]"}
 """Values of required variables that have no example, where the database is baked."""
 
 
-@dataclass(frozen=True)
-class Foundation:
-    """What the first stage starts from, with the inputs it was made from, and the tool that installs Python."""
-
-    reference: str
-    inputs: Mapping[str, str]
-    uv: File
-
-
-def recipe(
-    catalogue: Catalogue, foundation: Foundation, *, versions: Record = NOTHING_RECORDED, cache: str = ""
-) -> Recipe:
+def recipe(catalogue: Catalogue, foundations: Foundations, *, cache: str = "") -> Recipe:
     """The recipe of all images of the structure. Another ``cache`` means caches of downloads of its own."""
-    return _Kitchen(catalogue, foundation, versions).recipe(cache)
+    return _Kitchen(catalogue, foundations).recipe(cache)
 
 
-def bind(source: str, target: str, stage: str = "") -> str:
-    """A mount of a path of the build context, or of another stage."""
-    return f"--mount=type=bind,{f'from={stage},' if stage else ''}source={source},target={target}"
-
-
-@dataclass
-class _Kitchen:
+class _Kitchen(SharedStages):
     """Collects stages and context while the images are gone through."""
 
-    catalogue: Catalogue
-    foundation: Foundation
-    versions: Record
-    stages: dict[str, Stage] = field(default_factory=dict)
-    context: dict[str, File] = field(default_factory=dict)
-
     def recipe(self, cache: str) -> Recipe:
-        self._shared()
         for name in self.catalogue.images:
             self._image(name)
-        base = dict(self.foundation.inputs)
-        return Recipe(self._ordered(), tuple(self.catalogue.images), self.context, base, cache)
+        return Recipe(self._ordered(), tuple(self.catalogue.images), self.context, cache)
 
     def _ordered(self) -> dict[str, Stage]:
         """Stages, each after those that it needs."""
@@ -79,60 +55,8 @@ class _Kitchen:
             visit(name)
         return done
 
-    # Files of the context
-
-    def _put(self, path: str, file: File) -> str:
-        """Add a file to the context and return its digest."""
-        self.context[path] = file
-        return file.digest
-
-    def _step(self, name: str) -> tuple[str, str]:
-        """Mount and digest of a script."""
-        return bind(f"steps/{name}", f"/mnt/{name}"), self._put(f"steps/{name}", sources.step(name))
-
-    # Stages that images share
-
-    def _shared(self) -> None:
-        self.stages[LIB] = Stage(
-            LIB, self.foundation.reference, (*self._python("entrypoint", "/opt/stackyard/lib"),), external=True
-        )
-        files = sources.entrypoint()
-        hashes = [digest(path, self._put(f"entrypoint/{path}", file)) for path, file in files.items()]
-        compiled = "RUN python3 -I -m compileall -q --invalidation-mode unchecked-hash -s /app -p /opt/stackyard /app"
-        self.stages[APP] = Stage(
-            APP,
-            LIB,
-            (
-                Instruction("COPY entrypoint/ /app/", "the entrypoint", {"entrypoint": digest(*hashes)}),
-                Instruction(compiled, "compiling the entrypoint", {"entrypoint": digest(compiled)}),
-            ),
-        )
-
-    def _python(self, lock: str, final: str, directory: str = "") -> Iterator[Instruction]:
-        """Install a lock into ``directory``, which will be ``final``."""
-        file = sources.lock(self.catalogue, lock)
-        script, script_digest = self._step("python-packages")
-        mounts = [SCRATCH, script, bind("tools/uv", "/mnt/uv"), bind(f"python/{lock}.txt", "/mnt/lock.txt")]
-        mounts += ["--mount=type=cache,id=stackyard-uv@cache@,target=/mnt/cache"]
-        mounts += [f"--mount=type=secret,id={name},target=/mnt/{name}" for name in ("ca", "index")]
-        hashes = [self._put(f"python/{lock}.txt", file), script_digest]
-        self._put("tools/uv", self.foundation.uv)
-        if final == "/opt/venv":
-            setuptools = sources.only(sources.lock(self.catalogue, "common"), "setuptools")
-            mounts.append(bind("python/setuptools.txt", "/mnt/setuptools.txt"))
-            hashes.append(self._put("python/setuptools.txt", setuptools))
-        text = f"RUN {' '.join(mounts)} /mnt/python-packages /mnt/lock.txt {directory or final} {final}"
-        says = f"python/{lock}.txt: {sources.packages_in(file)} packages"
-        yield Instruction(text, says, {f"python/{lock}.txt": digest(text, *hashes), "uv": self.foundation.uv.digest})
-
-    def _delta(self, lock: str) -> str:
-        """Stage that has a lock's packages in /delta."""
-        name = f"python.{lock}"
-        if PYTHON not in self.stages:
-            self.stages[PYTHON] = Stage(PYTHON, LIB, tuple(self._python("common", "/opt/venv")))
-        if name not in self.stages:
-            self.stages[name] = Stage(name, PYTHON, tuple(self._python(lock, "/opt/venv", "/delta")))
-        return name
+    def _distribution(self, name: str) -> str:
+        return self.catalogue.distribution(*self._find(name))
 
     # Images
 
@@ -142,18 +66,33 @@ class _Kitchen:
         if stage in self.stages:
             return stage
         service, image = self._find(name)
-        source = self._body(image.base) if image.base else (PYTHON if image.locks else LIB)
-        uses = [self._delta(lock) for lock in image.locks]
-        levels = [image] if image.base else [service, image]
-        instructions = [*self._packages(name, service, image)]
-        if image.locks:
-            instructions += self._venv(source, uses)
+        distribution = self.catalogue.distribution(service, image)
+        source = self._source(image, distribution)
+        deltas = {lock: self.delta(lock, distribution) for lock in image.locks}
+        uses = [*deltas.values()]
+        instructions = [*self._packages(name, service, image, distribution)]
+        if image.published:
+            uses.append(self.runtime())
+            instructions += published.ground(RUNTIME)
+        if deltas:
+            instructions += self._venv(source, deltas, self.common(distribution))
         if image.patches:
-            instructions.append(self._patches(name, service, image))
-            uses.append(PATCHER)
-        instructions += self._setup(name, service, image, levels, first=not image.packages and not image.unpacked)
-        self.stages[stage] = Stage(stage, source, tuple(instructions), tuple(uses))
+            instructions.append(self._patches(name, service, image, distribution))
+            uses.append(self.patcher(distribution))
+        uses += [self.maven(lock) for lock in image.maven]
+        instructions += self._artefacts(name, image)
+        instructions += self._setup(name, service, image)
+        inputs = published.inputs(image.published, self.foundations.published) if image.published else {}
+        self.stages[stage] = Stage(stage, source, tuple(instructions), tuple(uses), bool(image.published), inputs)
         return stage
+
+    def _source(self, image: Image, distribution: str) -> str:
+        """What an image begins with: its base, a published image, or a stage that images of a distribution share."""
+        if image.base:
+            return self._body(image.base)
+        if image.published:
+            return image.published.reference
+        return self.common(distribution) if image.locks else self.lib(distribution)
 
     def _find(self, name: str) -> tuple[Service, Image]:
         """An image, in the structure or only a base of one that is."""
@@ -161,75 +100,66 @@ class _Kitchen:
             return self.catalogue.images[name]
         return next((each, each.images[name]) for each in self.catalogue.services.values() if name in each.images)
 
-    def _venv(self, source: str, deltas: Sequence[str]) -> Iterator[Instruction]:
+    def _venv(self, source: str, deltas: Mapping[str, str], common: str) -> Iterator[Instruction]:
         """The Python packages of an image; the common ones too when it is not made from them."""
         below = source
-        while below in self.stages and not self.stages[below].external and below != PYTHON:
+        while below in self.stages and not self.stages[below].external and below != common:
             below = self.stages[below].source
-        for stage in deltas if below == PYTHON else [PYTHON, *deltas]:
-            text = f"COPY --from={stage} {'/opt/venv/' if stage == PYTHON else '/delta/'} /opt/venv/"
-            lock = stage.removeprefix("python.")
+        stages = dict(deltas) if below == common else {"common": common, **deltas}
+        for lock, stage in stages.items():
+            text = f"COPY --from={stage} {'/opt/venv/' if stage == common else '/delta/'} /opt/venv/"
             yield Instruction(text, f"the packages of python/{lock}", {f"python/{lock}.txt": digest(text)})
 
-    def _patches(self, name: str, service: Service, image: Image) -> Instruction:
+    def _patches(self, name: str, service: Service, image: Image, distribution: str) -> Instruction:
         """The patches of an image, applied to its Python packages."""
-        mounts, command, value = self._patching(name, service, image, "/opt/venv")
+        mounts, command, value = self._patching(name, service, image, self.patcher(distribution), "/opt/venv")
         text = f"RUN {' '.join([SCRATCH, *mounts])} {command}"
         return Instruction(text, f"patches: {', '.join(image.patches)}", {f"patches of {name}": digest(text, value)})
 
-    def _patching(self, name: str, service: Service, image: Image, *directories: str) -> tuple[list[str], str, str]:
+    def _patching(
+        self, name: str, service: Service, image: Image, patcher: str, *directories: str
+    ) -> tuple[list[str], str, str]:
         """Mounts, command and digest of what applies an image's patches to Python packages in directories."""
-        if PATCHER not in self.stages:
-            mounts, command, inputs = self._debian(PATCHER, (), {PATCH: ("usr/bin/patch",)}, {})
-            step = Instruction(f"RUN {' '.join(mounts)} {command}", f"Debian packages: {PATCH}", inputs)
-            self.stages[PATCHER] = Stage(PATCHER, self.foundation.reference, (step,), external=True)
-        script, script_digest = self._step("python-patches")
+        script, script_digest = self.step("python-patches")
         files = sources.service_files(self.catalogue, service.service)
         hashes = [
-            self._put(f"patches/{name}/{number:03}-{patch.replace('/', '-')}", sources.load(files[patch]))
+            self.put(f"patches/{name}/{number:03}-{patch.replace('/', '-')}", sources.load(files[patch]))
             for number, patch in enumerate(image.patches)
         ]
         mounts = [
-            bind("/usr/bin/patch", "/mnt/patch", PATCHER),
+            bind("/usr/bin/patch", "/mnt/patch", patcher),
             bind(f"patches/{name}", f"/mnt/patches/{name}"),
             script,
         ]
         command = f"/mnt/python-patches {shlex.join([f'/mnt/patches/{name}', *directories])}"
         return mounts, command, digest(script_digest, *hashes)
 
-    def _packages(self, name: str, service: Service, image: Image) -> Iterator[Instruction]:
+    def _artefacts(self, name: str, image: Image) -> Iterator[Instruction]:
+        """Maven artefacts."""
+        for lock, directory in image.maven.items():
+            text = f"COPY --from={self.maven(lock)} /maven/ {directory}/"
+            yield Instruction(text, f"the artefacts of maven/{lock}.txt", {f"set-up of {name}": digest(text)})
+
+    def _packages(self, name: str, service: Service, image: Image, distribution: str) -> Iterator[Instruction]:
         """Debian packages, and the user that owns what is in them."""
         if not image.packages and not image.unpacked:
             return
-        account, account_digest = self._step("account")
-        versions = installed(self.versions, service, image)
-        mounts, command, inputs = self._debian(name, image.packages, image.unpacked, versions)
-        text = f"RUN {' '.join([*mounts, account])} {_account(name, service, image)} && {command}"
-        says = f"Debian packages: {', '.join((*image.packages, *image.unpacked))}"
+        account, account_digest = self.step("account")
+        record = self.record(distribution)
+        versions, pieces = installed(record, service, image), taken(record, service, image)
+        packages = Packages(image.packages, versions, image.unpacked, pieces, image.repository)
+        mounts, inputs = self.debian(name, distribution, packages)
+        text = f"RUN {' '.join([*mounts, account])} {_account(name, service, image)} && {packages.command}"
         changed = digest(text, inputs[f"packages of {name}"], account_digest)
-        yield Instruction(text, says, inputs | {f"packages of {name}": changed})
+        yield Instruction(text, packages.says, inputs | {f"packages of {name}": changed})
 
-    def _debian(
-        self, name: str, packages: Sequence[str], pieces: Mapping[str, Sequence[str]], versions: Versions | None
-    ) -> tuple[list[str], str, dict[str, str]]:
-        """Mounts, command and inputs of a step that installs packages and takes pieces of others."""
-        script, script_digest = self._step("debian-packages")
-        suite = self.catalogue.base.suite
-        cache = f"--mount=type=cache,id=stackyard-{suite}-packages@cache@,target=/mnt/packages"
-        lists = {"install": versions, "extract": extracted(self.versions, pieces)}
-        hashes = [self._put(f"packages/{name}/{each}", File(listing(those))) for each, those in lists.items()]
-        command = shlex.join(["/mnt/debian-packages", *packages, *(["--", *unpacked(pieces)] if pieces else [])])
-        inputs = {f"packages of {name}": script_digest, f"Debian versions of {name}": digest(*hashes)}
-        return [SCRATCH, script, cache, bind(f"packages/{name}", "/mnt/versions")], command, inputs
-
-    def _setup(
-        self, name: str, service: Service, image: Image, levels: Sequence[Runtime], *, first: bool
-    ) -> Iterator[Instruction]:
+    def _setup(self, name: str, service: Service, image: Image) -> Iterator[Instruction]:
         """User, directories, links to rendered files, copied files, and the lines of ``run``."""
         user = service.uid(image)
-        lines = (
-            [] if image.base and image.user is None else [f"mkdir -p {ROOT}", f"chown -R {user}:{user} /run/stackyard"]
-        )
+        levels: Sequence[Runtime] = [image] if image.base else [service, image]
+        foreign = service.below(image).published is not None
+        inherited = (image.base and image.user is None) or (foreign and not any(level.templates for level in levels))
+        lines = [] if inherited else [f"mkdir -p {ROOT}", f"chown -R {user}:{user} /run/stackyard"]
         for directory in image.directories:
             lines += [f"mkdir -p {shlex.quote(directory)}", f"chown -R {user}:{user} {shlex.quote(directory)}"]
         for target in sorted({path for level in levels for path in level.templates}):
@@ -237,16 +167,16 @@ class _Kitchen:
         hashes = []
         available = sources.service_files(self.catalogue, service.service)
         for target, source in sorted({each: path for level in levels for each, path in level.files.items()}.items()):
-            hashes.append(self._put(f"setup/{name}/files{target}", sources.load(available[source])))
+            hashes.append(self.put(f"setup/{name}/files{target}", sources.load(available[source])))
             copied = shlex.quote(f"/mnt/setup/files{target}")
             lines += [f"mkdir -p {shlex.quote(_parent(target))}", f"cp --preserve=mode {copied} {shlex.quote(target)}"]
         lines += image.run
         if not lines:
             return
         script = File("\n".join(["set -eux", *lines, ""]).encode(), 0o755)
-        hashes.append(self._put(f"setup/{name}/setup", script))
-        account, account_digest = self._step("account")
-        call = f"{_account(name, service, image)} && " if first else ""
+        hashes.append(self.put(f"setup/{name}/setup", script))
+        account, account_digest = self.step("account")
+        call = "" if foreign or image.packages or image.unpacked else f"{_account(name, service, image)} && "
         text = f"RUN {SCRATCH} {bind(f'setup/{name}', '/mnt/setup')} {account} {call}sh /mnt/setup/setup"
         yield Instruction(
             text, "users, directories and files", {f"set-up of {name}": digest(text, account_digest, *hashes)}
@@ -254,46 +184,51 @@ class _Kitchen:
 
     def _image(self, name: str) -> None:
         service, image = self._find(name)
+        foreign = service.below(image).published
+        app = self.standalone() if foreign else self.app(self._distribution(name))
         body = self._body(name)
-        uses = [APP]
+        uses = [app]
         instructions = []
         if image.bakes:
             database = self._database(name, body)
             uses.append(database)
             text = f"COPY --from={database} /baked/database.tar.gz {image.bakes}"
             instructions.append(Instruction(text, "the baked database", {f"set-up of {name}": digest(text)}))
-        instructions.append(Instruction("COPY --from=shared.app /app/ /opt/stackyard/", "the entrypoint", {}))
-        instructions.append(self._container(name, service))
-        instructions.append(self._settings(name, service, image, body))
+        instructions.append(Instruction(f"COPY --from={app} /app/ /opt/stackyard/", "the entrypoint", {}))
+        found = self.foundations.published.get(foreign.reference) if foreign else None
+        instructions.append(self._container(name, service, found))
+        labels = self._labels(name, service, image)
+        if foreign:
+            instructions += published.settings(name, image.user, found, labels)
+        else:
+            instructions.append(self._settings(name, service.uid(image), body, labels))
         self.stages[name] = Stage(name, body, tuple(instructions), tuple(uses))
 
-    def _container(self, name: str, service: Service) -> Instruction:
-        """The folder that tells the entrypoint what to do."""
+    def _container(self, name: str, service: Service, found: Found | None) -> Instruction:
+        """The folder that tells the entrypoint what to do; on a published image, as it was ``found``."""
         data = container_json(self.catalogue, name)
         arguments = [each.arguments for each in service.containers.values() if each.image == name]
         files = sources.container_files(self.catalogue, name, data | {"arguments": arguments})
-        self._put(f"containers/{name}/container.json", _json(data))
+        self.put(f"containers/{name}/container.json", _json(published.handed_over(data, found) if found else data))
         inputs = {
             "variables of all services": digest(json.dumps(data.pop("known"))),
             f"runtime of {name}": digest(json.dumps(data, sort_keys=True)),
         }
         for path, file in files.items():
             source = self.catalogue.origin(file)
-            inputs[source] = digest(path, self._put(f"containers/{name}/{path}", sources.load(file)))
+            inputs[source] = digest(path, self.put(f"containers/{name}/{path}", sources.load(file)))
         return Instruction(f"COPY containers/{name}/ /opt/stackyard/container/", "what it has to know", inputs)
 
-    def _settings(self, name: str, service: Service, image: Image, body: str) -> Instruction:
+    def _settings(self, name: str, user: int, body: str, labels: str) -> Instruction:
         """User, environment, entrypoint and labels; no layer."""
-        user = service.uid(image)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         python = self._has_python(body)
-        labels = self._labels(name, service, image)
         text = "\n".join(
             [
                 f"ENV PATH={'/opt/venv/bin:' if python else ''}{path} LANG=C.UTF-8",
                 f"USER {user}",
                 f"ENTRYPOINT {json.dumps(ENTRYPOINT)}",
-                f"LABEL {' '.join(f'{key}={_quoted(value)}' for key, value in labels.items())}",
+                labels,
             ]
         )
         return Instruction(text, "settings", {f"settings of {name}": digest(text)})
@@ -304,8 +239,9 @@ class _Kitchen:
             not stage.external and self._has_python(stage.source)
         )
 
-    def _labels(self, name: str, service: Service, image: Image) -> dict[str, str]:
-        return {
+    def _labels(self, name: str, service: Service, image: Image) -> str:
+        """The instruction that gives an image its labels."""
+        labels = {
             **service.labels,
             **image.labels,
             "org.opencontainers.image.title": name,
@@ -313,45 +249,55 @@ class _Kitchen:
             "org.opencontainers.image.version": self.catalogue.structure.version,
             "stackyard.release": self.catalogue.release,
         }
+        return f"LABEL {' '.join(f'{key}={_quoted(value)}' for key, value in labels.items())}"
 
     # The database directory with the migrations applied
 
     def _database(self, name: str, body: str) -> str:
-        """Stage that leaves the archive of a database directory for the image ``name``."""
+        """Stage that leaves the archive of a database directory for the image ``name``.
+
+        Services on another distribution than that of ``name`` make their tables when the site starts.
+        """
+        distribution = self._distribution(name)
         services = {
             service.service: each
             for each, (service, _) in reversed(self.catalogue.images.items())
             if any(step.bake for step in self.catalogue.effective(each).bootstrap)
+            and self._distribution(each) == distribution
         }
         services = dict(sorted(services.items()))
         families = [member for each in services.values() for member in self._family(each)]
         locks = sorted({lock for _, _, image in families for lock in image.locks})
         environment = self._environment(list(services.values()))
         text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in sorted(environment.items()))
-        script, script_digest = self._step("bake-database")
+        script, script_digest = self.step("bake-database")
         inputs = {
-            "steps of the baked database": digest(script_digest, self._put("database/environment", File(text.encode())))
+            "steps of the baked database": digest(script_digest, self.put("database/environment", File(text.encode())))
         }
         owner, _ = self._find(name)
         bake = sources.service_files(self.catalogue, owner.service)["bake.sh"]
-        inputs[self.catalogue.origin(bake)] = self._put("database/bake.sh", sources.load(bake))
+        inputs[self.catalogue.origin(bake)] = self.put("database/bake.sh", sources.load(bake))
         for service, image in services.items():
             inputs[f"bootstrap of {service}"] = self._baked(service, image, sorted(environment))
-        mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", APP)]
-        mounts += [bind("/opt/venv", "/opt/venv,rw", PYTHON)] if locks else []
-        mounts += [bind("/delta", f"/mnt/python/{lock},rw", self._delta(lock)) for lock in locks]
-        commands, patched = [], [member for member in families if member[2].patches]
+        app = self.app(distribution)
+        common = [self.common(distribution)] if locks else []
+        deltas = {lock: self.delta(lock, distribution) for lock in locks}
+        patched = [member for member in families if member[2].patches]
+        patchers = [self.patcher(distribution)] if patched else []
+        mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", app)]
+        mounts += [bind("/opt/venv", "/opt/venv,rw", each) for each in common]
+        mounts += [bind("/delta", f"/mnt/python/{lock},rw", delta) for lock, delta in deltas.items()]
+        commands = []
         for member in patched:
-            more, command, inputs[f"patches of {member[0]}"] = self._patching(
-                *member, *(f"/mnt/python/{lock}" for lock in member[2].locks or locks), "/opt/venv"
-            )
+            directories = (*(f"/mnt/python/{lock}" for lock in member[2].locks or locks), "/opt/venv")
+            more, command, inputs[f"patches of {member[0]}"] = self._patching(*member, *patchers, *directories)
             mounts += more
             commands.append(command)
         mounts = list(dict.fromkeys(mounts))
         command = f"RUN {' '.join(mounts)} {' && '.join([*commands, '/mnt/bake-database'])} {' '.join(services)}"
         says = f"the migrations of {', '.join(services)}"
         stage = f"{name}.database"
-        uses = (APP, *([PYTHON] if locks else []), *map(self._delta, locks), *([PATCHER] if patched else []))
+        uses = (app, *common, *deltas.values(), *patchers)
         self.stages[stage] = Stage(stage, body, (Instruction(command, says, inputs),), uses)
         return stage
 
@@ -379,7 +325,7 @@ class _Kitchen:
         files = {path: sources.load(file) for path, file in named.items()}
         files |= {"container.json": _json(data), "declares.json": _json({"database": databases})}
         return digest(
-            *(digest(path, self._put(f"database/services/{service}/{path}", file)) for path, file in files.items())
+            *(digest(path, self.put(f"database/services/{service}/{path}", file)) for path, file in files.items())
         )
 
 
@@ -387,11 +333,6 @@ def _account(name: str, service: Service, image: Image) -> str:
     """Call that makes the user of an image; a sub's own user has the sub's name."""
     user = service.uid(image)
     return shlex.join(["/mnt/account", str(user), service.service if user == service.user else name])
-
-
-def unpacked(pieces: Mapping[str, Sequence[str]]) -> list[str]:
-    """What is taken of Debian packages without installing them, as the step `debian-packages` wants it."""
-    return [f"{package}={path}" for package, paths in pieces.items() for path in paths]
 
 
 def _parent(path: str) -> str:

@@ -21,6 +21,7 @@ DESCRIBES = ("contract", "known", "retired", "title", "templates")
 """Keys of container.json that name no file to run."""
 _WORD = re.compile(r"[\w.+/-]+")
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
+ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
 
 
 def step(name: str) -> File:
@@ -35,7 +36,13 @@ def entrypoint() -> dict[str, File]:
         f"app/stackyard_entrypoint/{path.relative_to(folder)}": File(path.read_bytes())
         for path in sorted(folder.rglob("*.py"))
     }
-    return {**code, "bin/entrypoint": File((folder / "launcher").read_bytes(), 0o755)}
+    return {**code, "bin/entrypoint": launcher("/usr/bin/python3")}
+
+
+def launcher(interpreter: str) -> File:
+    """The file that starts the entrypoint, with a Python."""
+    _, _, text = (PACKAGE / "entrypoint" / "launcher").read_bytes().partition(b" ")
+    return File(f"#!{interpreter} ".encode() + text, 0o755)
 
 
 def service_files(catalogue: Catalogue, service: str) -> dict[str, Path]:
@@ -119,6 +126,16 @@ def lock(catalogue: Catalogue, name: str) -> File:
 def packages_in(lock_file: File) -> int:
     """How many packages a lock has."""
     return len(re.findall(rb"^[A-Za-z0-9][^=\n]*==", _bytes(lock_file), re.MULTILINE))
+
+
+def maven_lock(catalogue: Catalogue, name: str) -> File:
+    """A lock of Maven artefacts."""
+    return File((catalogue.release_folder / "maven" / f"{name}.txt").read_bytes())
+
+
+def artefacts_in(lock_file: File) -> int:
+    """How many artefacts a lock has."""
+    return len(re.findall(rb"^[^#\s]", _bytes(lock_file), re.MULTILINE))
 
 
 def only(lock_file: File, package: str) -> File:

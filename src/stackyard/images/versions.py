@@ -1,4 +1,7 @@
-"""The versions of Debian packages that images are made of: what apt is asked, what it answered, what changed. Pure."""
+"""The versions of Debian packages that images are made of: what apt is asked, what it answered, what changed. Pure.
+
+There is a record for each base of a release. What is taken from a repository of the site is in none.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from stackyard.catalogue import Catalogue
 from stackyard.model.service import Image, Service
 
 Versions = Mapping[str, str]
-"""Package -> version."""
+"""Package -> version; none for whichever is the newest at the time."""
 
 
 @dataclass(frozen=True)
@@ -45,16 +49,42 @@ class Record:
         return replace(self, answers={**self.answers, **answers})
 
 
-PATCH = "patch"
-"""The package of the program that applies patches."""
+Records = Mapping[str, Record]
+"""Base of the release -> its record."""
+
+PATCH, MAVEN, PATCHELF = "patch", "maven", "patchelf"
+"""Packages of the programs that apply patches, fetch artefacts and make the interpreter for published images."""
 NOTHING_RECORDED = Record()
 
 
 def requests(service: Service, image: Image) -> list[str]:
     """What apt is asked for an image: its packages and those below, and each package that it takes files of."""
     below = requests(service, service.images[image.base]) if image.base else []
-    tools = [PATCH] if image.patches else []
-    return [*below, *([_install(service, image)] if image.packages else []), *map(_extract, [*image.unpacked, *tools])]
+    tools = [_extract(PATCH)] if image.patches else []
+    if unrecorded(service, image):
+        return [*below, *tools]
+    return [*below, *([_install(service, image)] if image.packages else []), *map(_extract, image.unpacked), *tools]
+
+
+def unrecorded(service: Service, image: Image) -> bool:
+    """An image, or its base, takes packages from a repository of the site: the mirror cannot be asked for them."""
+    return bool(image.repository or service.below(image).repository)
+
+
+def asked(catalogue: Catalogue, name: str) -> dict[str, list[str]]:
+    """Base -> what apt is asked there for an image; the programs that others make parts of it with are on the first."""
+    service, image = catalogue.image(name)
+    below = service.below(image)
+    found = {catalogue.distribution(service, image): requests(service, image)}
+    tools = [*([MAVEN] if image.maven or below.maven else []), *([PATCHELF] if below.published else [])]
+    for tool in tools:
+        found.setdefault(catalogue.first, []).append(f"install {tool}")
+    return found
+
+
+def covered(records: Records, catalogue: Catalogue, name: str) -> bool:
+    """All versions that an image is made of are in the records of the bases."""
+    return all(records[base].covers(each) for base, each in asked(catalogue, name).items())
 
 
 def _install(service: Service, image: Image) -> str:
@@ -69,12 +99,25 @@ def _extract(package: str) -> str:
 
 def installed(record: Record, service: Service, image: Image) -> Versions | None:
     """The versions that an image adds to those below it; None when its request has no answer."""
-    if not image.packages:
-        return {}
+    if not image.packages or unrecorded(service, image):
+        return dict.fromkeys(image.packages, "")
     answer = record.answers.get(_install(service, image))
     below = record.answers.get(_install(service, service.images[image.base]), {}) if image.base else {}
-    there = {**record.base, **below}
+    return _added(answer, {**record.base, **below})
+
+
+def tool(record: Record, package: str) -> Versions | None:
+    """The versions that a program adds to the base; None when its request has no answer."""
+    return _added(record.answers.get(f"install {package}"), record.base)
+
+
+def _added(answer: Versions | None, there: Versions) -> Versions | None:
     return None if answer is None else {name: each for name, each in answer.items() if there.get(name) != each}
+
+
+def taken(record: Record, service: Service, image: Image) -> Versions | None:
+    """The versions of the packages that an image takes files of; None when a request has no answer."""
+    return dict.fromkeys(image.unpacked, "") if unrecorded(service, image) else extracted(record, image.unpacked)
 
 
 def extracted(record: Record, packages: Iterable[str]) -> Versions | None:
@@ -84,10 +127,12 @@ def extracted(record: Record, packages: Iterable[str]) -> Versions | None:
 
 
 def listing(versions: Versions | None) -> bytes:
-    """The file that a build step reads: what apt is to install, a line each."""
+    """The file that a build step reads: what apt is to install, a line each, with its version if that is known."""
     if versions is None:
         return b"not resolved\n"
-    return "".join(f"{name}={version}\n" for name, version in sorted(versions.items())).encode()
+    return "".join(
+        f"{name}={version}\n" if version else f"{name}\n" for name, version in sorted(versions.items())
+    ).encode()
 
 
 def changes(before: Record, after: Record, images: Mapping[str, tuple[Service, Image]]) -> list[str]:
@@ -105,5 +150,14 @@ def changes(before: Record, after: Record, images: Mapping[str, tuple[Service, I
     return [f"{what}: {', '.join(names)}" for what, names in sorted(told.items())]
 
 
+def differences(before: Records, after: Records, catalogue: Catalogue) -> list[str]:
+    """What has another version now, on all bases."""
+    told = []
+    for base in catalogue.bases:
+        images = {name: each for name, each in catalogue.images.items() if catalogue.distribution(*each) == base}
+        told += changes(before[base], after[base], images)
+    return told
+
+
 def _own(record: Record, service: Service, image: Image) -> Versions:
-    return {**(installed(record, service, image) or {}), **(extracted(record, image.unpacked) or {})}
+    return {**(installed(record, service, image) or {}), **(taken(record, service, image) or {})}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from stackyard.model.base import Model
@@ -15,12 +17,20 @@ class Structure(Model):
     containers: dict[str, tuple[str, ...] | None] = Field(description="Base image -> its subs, or nothing.")
 
 
-class Base(Model):
-    """``base.yaml``: the distribution below every image."""
+class Distribution(Model):
+    """A Debian suite as images begin with it."""
 
     suite: str = Field(description="Debian suite.")
     packages: tuple[str, ...] = Field(description="Packages of the base image.")
     python: str = Field(description="Version of Python in the suite, `3.13`.")
+
+
+class Bases(Model):
+    """``base.yaml``: the distributions that images of the release begin with."""
+
+    bases: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9]*$")], Distribution] = Field(
+        min_length=1, description="Name -> distribution. The first is that of every image that names none."
+    )
 
 
 class Defaults(Model):

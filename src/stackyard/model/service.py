@@ -196,6 +196,26 @@ class Runtime(Model):
         default=None, description="Syntax for options beyond the contract; oslo: `OS_<GROUP>__<OPTION>`."
     )
     retired: dict[str, str] = Field(default_factory=dict, description="Variables of old, with what became of them.")
+    plain_environment: bool = Field(
+        default=False,
+        description="Its processes are given every variable of the contract that has a value as an environment "
+        "variable: defaults, and secrets that were given as files, too.",
+    )
+
+
+class Published(Model):
+    """An image that somebody else has published."""
+
+    image: str = Field(description="Its name as `docker pull` takes it, without tag and digest.")
+    tag: str | None = Field(default=None, description="Tag; what is below it may change at any time.")
+    digest: str | None = Field(
+        default=None, pattern="^sha256:[0-9a-f]{64}$", description="In place of a tag: always the same contents."
+    )
+
+    @property
+    def reference(self) -> str:
+        """The full name."""
+        return f"{self.image}@{self.digest}" if self.digest else f"{self.image}:{self.tag}"
 
 
 class Image(Runtime):
@@ -213,11 +233,23 @@ class Image(Runtime):
         description="Patches in the service's folder that are applied to its Python packages, in order: `-p1`, below "
         "site-packages.",
     )
+    distribution: str | None = Field(
+        default=None, description="Distribution of base.yaml, when it is not the service's; a sub is on its base's."
+    )
+    published: Published | None = Field(
+        default=None, description="The image of somebody else that it begins with, in place of a distribution."
+    )
     packages: tuple[str, ...] = Field(default=(), description="Debian packages.")
+    repository: str | None = Field(
+        default=None, description="Package repository of the site that `packages` are taken from, too."
+    )
     unpacked: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Debian package -> paths of it, or patterns, that are taken, without what it depends on; where it "
         "has none of them, because it only stands for another package, those of the first that it depends on.",
+    )
+    maven: dict[str, str] = Field(
+        default_factory=dict, description="Lock in maven/ of the release -> directory that its artefacts are put into."
     )
     run: tuple[str, ...] = Field(default=(), description="Shell lines run as root at build after the packages.")
     directories: tuple[str, ...] = Field(default=(), description="Made at build and given to the service's user.")
@@ -307,6 +339,9 @@ class Service(Runtime):
     sdn: str | None = Field(default=None, description="Only in sites with this SDN.")
     labels: dict[str, str] = Field(default_factory=dict, description="Labels of all its images.")
     user: int = Field(description="Fixed uid and gid of its processes.")
+    distribution: str | None = Field(
+        default=None, description="Distribution of base.yaml, when it is not the release's first."
+    )
     images: dict[str, Image] = Field(description="Name -> image of the family.")
     containers: dict[str, Container] = Field(default_factory=dict, description="Name -> container that a site runs.")
     endpoints: dict[str, Endpoint] = Field(
@@ -319,3 +354,7 @@ class Service(Runtime):
     def uid(self, image: Image) -> int:
         """Uid of the processes of one of its images."""
         return self.user if image.user is None else image.user
+
+    def below(self, image: Image) -> Image:
+        """The image whose file system one of its images begins with: its base, or itself."""
+        return self.images[image.base] if image.base else image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
@@ -71,6 +72,18 @@ class Publish(Model):
     offset: int = Field(default=0, ge=0, description="Added to each port, so that two sites fit on one host.")
 
 
+class Repository(Model):
+    """A repository of Debian packages."""
+
+    url: str = Field(description="Where it is.")
+    suite: str = Field(description="Its suite; `./` when it is flat.")
+    components: tuple[str, ...] = Field(default=(), description="Its components; none when it is flat.")
+    key: Path | None = Field(
+        default=None, description="File with the public key that signs it; relative to the site file."
+    )
+    unsigned: bool = Field(default=False, description="It is not signed, and trusted nevertheless.")
+
+
 class Site(Model):
     """``<name>.yaml``: everything an operator decides."""
 
@@ -95,6 +108,9 @@ class Site(Model):
     )
     services: dict[str, Overrides] = Field(
         default_factory=dict, description="Service -> what holds for all of its containers."
+    )
+    repositories: dict[str, Repository] = Field(
+        default_factory=dict, description="Name -> package repository, for images that name it."
     )
     settings: dict[str, str] = Field(
         default_factory=dict, description="Contract variables for every container that knows them."

@@ -14,10 +14,13 @@ from stackyard.catalogue import Catalogue, catalogue_root, load, open_site
 from stackyard.catalogue.origin import lines, places
 from stackyard.catalogue.problems import Mark
 from stackyard.catalogue.yamlsource import List, Map
+from stackyard.images.foundations import Foundation, Foundations
 from stackyard.images.parts import File
-from stackyard.images.recipe import Foundation, recipe
+from stackyard.images.recipe import recipe
 
-FOUNDATION = Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"}, File(b"uv", 0o755, "1.0"))
+FOUNDATIONS = Foundations(
+    {"trixie": Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"})}, File(b"uv", 0o755, "1.0")
+)
 LAYER = """\
 extends:
   db:
@@ -130,7 +133,7 @@ def test_a_file_that_another_one_names_is_no_stranger(write) -> None:
 
 
 def identities(catalogue: Catalogue) -> dict[str, dict[str, str]]:
-    made = recipe(catalogue, FOUNDATION)
+    made = recipe(catalogue, FOUNDATIONS)
     return {name: dict(made.inputs(name)) for name in catalogue.images}
 
 

@@ -51,6 +51,19 @@ def test_another_command_gets_the_configuration_and_the_environment(image):
     assert done.stdout.endswith("192.0.2.10 a b\n")
 
 
+PLAIN = 'echo "$ADMIN_PASSWORD $ADMIN_PASSWORD_FILE $MYSQL_SERVER $METADATA_PORT $DEBUG $ZONES $WORDS $GLANCE_SERVER."'
+
+
+@pytest.mark.parametrize("arguments", [[], ["sh", "-c", PLAIN]])
+def test_an_image_that_asks_for_it_gets_its_contract_as_plain_variables(image, tmp_path, arguments):
+    image.data |= {"plain_environment": True, "command": ["sh", "-c", PLAIN]}
+    image.data["contract"]["ZONES"] = {"type": "list", "default": "a, b", "help": "Zones."}
+    image.data["contract"]["WORDS"] = {"type": "json", "default": '["c"]', "help": "Words."}
+    (tmp_path / "password").write_text("not shown\n")
+    given = {"KEYSTONE_SERVER": "192.0.2.10", "ADMIN_PASSWORD_FILE": str(tmp_path / "password")}
+    assert image.start(*arguments, env=given).stdout == 'not shown  192.0.2.10 8775 false a,b ["c"] .\n'
+
+
 def test_a_command_that_is_not_there(image):
     done = image.start("no-such-program")
     assert done.returncode == 127

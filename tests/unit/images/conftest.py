@@ -2,16 +2,25 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stackyard.catalogue import Catalogue, catalogue_root, load, releases, sdns
+from stackyard.images.foundations import Foundation, Foundations
 from stackyard.images.parts import File, Recipe
-from stackyard.images.recipe import Foundation, recipe
+from stackyard.images.recipe import recipe
+from stackyard.images.versions import NOTHING_RECORDED, Record
 
 SMALL = Path(__file__).parent / "catalogue"
-FOUNDATION = Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"}, File(b"uv", 0o755, "1.0"))
+FOUNDATIONS = Foundations(
+    {
+        "trixie": Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"}),
+        "bookworm": Foundation("stackyard-base:bookworm-000000000000", {"base.yaml": "another base"}),
+    },
+    File(b"uv", 0o755, "1.0"),
+)
 
 
 @pytest.fixture
@@ -21,9 +30,20 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def foundations() -> Foundations:
+    """What the engine and the tool have."""
+    return FOUNDATIONS
+
+
+@pytest.fixture
 def make(root: Path) -> Callable[..., Recipe]:
     """The recipe of the catalogue as it is now."""
-    return lambda **options: recipe(load(root, "1", "plain"), FOUNDATION, **options)
+
+    def made(versions: Record = NOTHING_RECORDED, cache: str = "") -> Recipe:
+        bases = {name: replace(each, record=versions) for name, each in FOUNDATIONS.bases.items()}
+        return recipe(load(root, "1", "plain"), replace(FOUNDATIONS, bases=bases), cache=cache)
+
+    return made
 
 
 @pytest.fixture
@@ -36,4 +56,4 @@ def small() -> Catalogue:
 def real() -> Recipe:
     """The recipe of the release."""
     root = catalogue_root()
-    return recipe(load(root, releases(root)[-1], max(sdns(root))), FOUNDATION)
+    return recipe(load(root, releases(root)[-1], max(sdns(root))), FOUNDATIONS)

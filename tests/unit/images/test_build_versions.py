@@ -135,12 +135,12 @@ NEWEST = {
 
 def test_a_first_record_asks_for_everything_in_one_container(small: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Engine(monkeypatch, NEWEST)
-    made = complete(engine, small, small.images, Record(), silent, anew=False, build=True)
+    made = complete(engine, small, small.first, small.images, silent, before=Record(), anew=False, build=True)
     assert engine.asked == ["installed", "upgrade", "install netbase", "extract hello", "install hello"]
     assert made.base == {"libc6": "1"}
     assert made.answers["install netbase"] == {"netbase": "6.6"}
     assert engine.made == [(BaseImage(small.base).reference, False)]
-    assert complete(engine, small, small.images, made, silent, anew=False, build=True) is made
+    assert complete(engine, small, small.first, small.images, silent, before=made, anew=False, build=True) is made
 
 
 def test_the_container_gets_the_proxies_of_the_host_and_no_password_is_on_its_command_line(
@@ -148,7 +148,7 @@ def test_the_container_gets_the_proxies_of_the_host_and_no_password_is_on_its_co
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://user:word@proxy.example.org:3128")
     engine = Engine(monkeypatch, NEWEST)
-    complete(engine, small, small.images, Record(), silent, anew=False, build=True)
+    complete(engine, small, small.first, small.images, silent, before=Record(), anew=False, build=True)
     assert "--env=http_proxy" in engine.options
     assert "user:word" not in "".join(engine.options)
 
@@ -158,7 +158,8 @@ def test_only_what_has_no_answer_is_asked_for_in_the_recorded_base(
 ) -> None:
     engine = Engine(monkeypatch, NEWEST)
     answers = {key: value for key, value in RECORD.answers.items() if key != "install hello"}
-    made = complete(engine, small, ["app-agent", "db"], Record(RECORD.base, answers), silent, anew=False, build=True)
+    before = Record(RECORD.base, answers)
+    made = complete(engine, small, small.first, ["app-agent", "db"], silent, before=before, anew=False, build=True)
     assert engine.asked == ["install hello"]
     assert made == Record(RECORD.base, {**answers, "install hello": {"hello": "3"}})
     assert engine.made == [(BaseImage(small.base, RECORD.base).reference, False)]
@@ -171,7 +172,7 @@ def test_refresh_makes_an_outdated_base_again_and_tells_what_changed(
     engine = Engine(monkeypatch, {**NEWEST, "upgrade": "+ libc6 1.1"})
     told: list[Event] = []
     before = Record({"libc6": "1"}, {**RECORD.answers, "install old": {"old": "1"}})
-    after = complete(engine, small, small.images, before, told.append, anew=True, build=build)
+    after = complete(engine, small, small.first, small.images, told.append, before=before, anew=True, build=build)
     assert after.base == {"libc6": base}
     assert "install old" not in after.answers
     assert len(engine.made) == made
@@ -189,7 +190,7 @@ def test_what_cannot_be_found_is_told_with_the_images_that_want_it(
 ) -> None:
     engine = Engine(monkeypatch, {"installed": "", "upgrade": ""})
     with pytest.raises(mirror.BuildError) as caught:
-        complete(engine, small, small.images, Record(), silent, anew=False, build=True)
+        complete(engine, small, small.first, small.images, silent, before=Record(), anew=False, build=True)
     assert caught.value.message.splitlines() == [
         "app could not be built: Debian packages: netbase",
         "  install netbase",

@@ -1,0 +1,75 @@
+"""What must hold for the sources that the images of a service are made from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stackyard.catalogue.catalogue import Catalogue
+from stackyard.catalogue.problems import Loc, shown, suggest
+from stackyard.model.service import Image, Published, Service
+
+Found = Iterator[tuple[Loc, str, str]]
+
+ARTEFACT = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.-]+)? +sha256=[0-9a-f]{64}")
+FOR_DISTRIBUTIONS = ("distribution", "python", "packages", "unpacked", "repository", "bakes")
+"""Keys of an image that only a distribution of the release has a use for."""
+
+
+def sources(catalogue: Catalogue, service: Service) -> Found:
+    """Distributions and locks that there are, and sources that go together."""
+    if service.distribution:
+        yield from _known(catalogue, service.distribution, ("distribution",))
+    for name, image in service.images.items():
+        loc: Loc = ("images", name)
+        if image.distribution:
+            yield from _known(catalogue, image.distribution, (*loc, "distribution"))
+        yield from _below(catalogue, service, image, loc)
+        if image.repository and not image.packages and not image.unpacked:
+            yield (*loc, "repository"), "takes nothing from it", "add `packages:`, or leave it out"
+        for lock in image.maven:
+            yield from _maven(catalogue, lock, (*loc, "maven", lock))
+
+
+def _known(catalogue: Catalogue, name: str, loc: Loc) -> Found:
+    """The release has a distribution."""
+    if name not in catalogue.bases:
+        message = f"release {catalogue.release} has no distribution `{name}`"
+        yield loc, message, suggest(name, catalogue.bases, "its base.yaml has")
+
+
+def _below(catalogue: Catalogue, service: Service, image: Image, loc: Loc) -> Found:
+    """An image begins with one thing, and a sub with its base."""
+    below = service.below(image)
+    if image.base and image.published:
+        yield (*loc, "published"), f"is a sub of {image.base} already", "leave `base:` or `published:` out"
+    elif image.published:
+        yield from _published(image.published, (*loc, "published"))
+    for key in FOR_DISTRIBUTIONS if below.published else ():
+        if getattr(image, key):
+            message = "is for images of the release's distributions, and this one is made from a published image"
+            yield (*loc, key), message, "leave it out"
+    own = catalogue.distribution(service, below)
+    if image.base and image.distribution and image.distribution != own:
+        message = f"its base {image.base} is on {own}"
+        yield (*loc, "distribution"), message, "leave it out: a sub is on the distribution of its base"
+
+
+def _published(published: Published, loc: Loc) -> Found:
+    """A published image is named by one of tag and digest."""
+    if bool(published.tag) == bool(published.digest):
+        told = "has both a tag and a digest" if published.tag else "has neither a tag nor a digest"
+        yield loc, told, "give one of the two"
+
+
+def _maven(catalogue: Catalogue, lock: str, loc: Loc) -> Found:
+    """The release has a lock of Maven artefacts, and each of its lines has a checksum."""
+    file = catalogue.lock(lock, "maven")
+    if not file.is_file():
+        message = f"release {catalogue.release} has no lock file {shown(file)}"
+        yield loc, message, "make it: a line `group:artifact:version sha256=…` for each artefact"
+        return
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        if line.strip() and not line.startswith("#") and not ARTEFACT.fullmatch(line.strip()):
+            message = f"{shown(file)}:{number}: `{line}` is no artefact with a checksum"
+            yield loc, message, "write `group:artifact:version[:classifier] sha256=…`, 64 hexadecimal digits"

@@ -1,0 +1,48 @@
+"""What a recipe is made from beside the catalogue: what the tool, the engine and the site have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stackyard.images.found import Found
+from stackyard.images.parts import File
+from stackyard.images.versions import NOTHING_RECORDED, Record
+from stackyard.model.site import Repository
+
+MOUNTED = "/mnt/repository"
+ARMOUR = b"-----BEGIN"
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """A base on the engine, with the inputs it was made from, and the record of Debian versions for what is on it."""
+
+    reference: str
+    inputs: Mapping[str, str]
+    record: Record = NOTHING_RECORDED
+
+
+@dataclass(frozen=True)
+class Foundations:
+    """What images are made from beside the catalogue.
+
+    ``bases`` by name of the distribution; ``uv`` installs Python packages; ``published`` are those of the published
+    images that the engine has, by reference; ``repositories`` the files for apt, by name of the repository.
+    """
+
+    bases: Mapping[str, Foundation]
+    uv: File
+    published: Mapping[str, Found] = field(default_factory=dict)
+    repositories: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
+
+
+def for_apt(repository: Repository) -> dict[str, File]:
+    """Path -> file: a repository as the step that installs Debian packages wants it."""
+    key = repository.key.read_bytes() if repository.key else None
+    name = f"key.{'asc' if key and key.startswith(ARMOUR) else 'gpg'}"
+    trust = f"Signed-By: {MOUNTED}/{name}" if key else "Trusted: yes"
+    lines = ["Types: deb", f"URIs: {repository.url}", f"Suites: {repository.suite}", trust]
+    lines += [f"Components: {' '.join(repository.components)}"] if repository.components else []
+    files = {"site.sources": File("".join(f"{line}\n" for line in lines).encode())}
+    return {**files, name: File(key)} if key else files

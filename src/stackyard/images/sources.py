@@ -130,7 +130,7 @@ def packages_in(lock_file: File) -> int:
 
 def maven_lock(catalogue: Catalogue, name: str) -> File:
     """A lock of Maven artefacts."""
-    return File((catalogue.release_folder / "maven" / f"{name}.txt").read_bytes())
+    return File(catalogue.lock(name, "maven").read_bytes())
 
 
 def artefacts_in(lock_file: File) -> int:

@@ -18,13 +18,14 @@ import pytest
 import yaml
 
 from stackyard.catalogue import load
-from stackyard.effects.process import docker
+from stackyard.effects.engine import Engine
 from stackyard.images.base import BaseImage
 from tool import Outcome, Tool, run
 from waiting import NotYet, wait_for
 
 pytestmark = pytest.mark.engine
 
+DOCKER = Engine().client
 CATALOGUE = Path(__file__).parent / "sources" / "catalogue"
 GREETER = """\
 #!/bin/sh
@@ -68,7 +69,7 @@ class Yard:
 
 
 def engine(*arguments: str, check: bool = True) -> str:
-    return run(docker(), *arguments, check=check, timeout=300).stdout
+    return run(DOCKER, *arguments, check=check, timeout=300).stdout
 
 
 def inside(image: str, command: str, *options: str) -> str:
@@ -221,20 +222,18 @@ def test_no_secret_is_seen_from_outside(greeter: str) -> None:
 
 def test_health_is_asked_with_the_interpreter_that_was_brought(greeter: str) -> None:
     def healthy() -> None:
-        asked = run(docker(), "exec", greeter, "/opt/stackyard/bin/entrypoint", "health", check=False)
+        asked = run(DOCKER, "exec", greeter, "/opt/stackyard/bin/entrypoint", "health", check=False)
         if asked.code:
             raise NotYet(asked.stderr)
 
     wait_for("health", healthy, 30)
     wrong = ["--env", "PORT=8081", greeter, "/opt/stackyard/bin/entrypoint", "health"]
-    assert "greeter is not healthy" in run(docker(), "exec", *wrong, check=False).stderr
+    assert "greeter is not healthy" in run(DOCKER, "exec", *wrong, check=False).stderr
 
 
 @pytest.mark.usefixtures("published")
 def test_errors_are_those_of_our_contract() -> None:
-    told = run(
-        docker(), "run", "--rm", "--env", "PORT=many", "--env", "GRETING=x", "sources.test/greeter:1", check=False
-    )
+    told = run(DOCKER, "run", "--rm", "--env", "PORT=many", "--env", "GRETING=x", "sources.test/greeter:1", check=False)
     assert told.code == 2
     assert "greeter cannot start: 3 problems with its environment" in told.stderr
     assert "TOKEN    is required" in told.stderr

@@ -194,14 +194,13 @@ def _images(whole: Catalogue, problems: Problems) -> dict[str, tuple[Service, Im
 
 def _spare_locks(whole: Catalogue, problems: Problems) -> None:
     """Each lock in the site's own folder is one that images have."""
-    known = {
-        *LOCKS,
-        *(lock for each in whole.services.values() for image in each.images.values() for lock in image.locks),
-    }
-    for file in sorted(whole.own.glob("python/*.txt")) if whole.own else ():
-        if file.stem not in known:
-            remedy = suggest(file.stem, sorted(name for name in known if name), "locks")
-            problems.add(Mark(file, 0), (), "no image has this lock", remedy)
+    images = [image for each in whole.services.values() for image in each.images.values()]
+    known = {"python": {*LOCKS, *(lock for image in images for lock in image.locks)}}
+    known["maven"] = {lock for image in images for lock in image.maven}
+    for kind, locks in known.items():
+        for file in sorted(whole.own.glob(f"{kind}/*.txt")) if whole.own else ():
+            if file.stem not in locks:
+                problems.add(Mark(file, 0), (), "no image has this lock", suggest(file.stem, sorted(locks), "locks"))
 
 
 def _select(whole: Catalogue, everything: dict[str, tuple[Service, Image]], *, own: bool) -> Catalogue:

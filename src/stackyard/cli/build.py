@@ -11,7 +11,7 @@ import click
 from stackyard.catalogue import Catalogue, load, open_site
 from stackyard.cli import _options
 from stackyard.effects.host import Host
-from stackyard.images.order import Order, completed, execute, order, push, recorded
+from stackyard.images.order import Order, check_repositories, completed, execute, order, push, recorded
 from stackyard.images.report import Built, decided, listed
 from stackyard.images.versions import differences
 from stackyard.ui import reporter
@@ -55,6 +55,7 @@ def command(  # noqa: PLR0917 - click passes what it declares
         catalogue = load(catalogue.root, opened.release, opened.sdn, structure=file, own=catalogue.own)
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
+    check_repositories(catalogue, images, opened.repositories)
     before = versions = recorded(host, catalogue)
     with reporter("build", output=output) as report:
         if refresh or not plan_only:

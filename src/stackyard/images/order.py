@@ -68,7 +68,7 @@ def order(
     images; ``downloads`` names caches of downloads apart from the usual ones; ``repositories`` are those of the site.
     Raises InputError when an image needs one that the site has not.
     """
-    _have(catalogue, images, repositories or {})
+    check_repositories(catalogue, images, repositories or {})
     bases = {name: base.BaseImage(each, versions[name].base) for name, each in catalogue.bases.items()}
     references = {image: catalogue.reference(image, registry) for image in images}
     found = inspect(engine, [*references.values(), *catalogue.published])
@@ -90,7 +90,7 @@ def order(
     return Order(catalogue, tuple(bases.values()), foundations, made, tuple(decisions), found)
 
 
-def _have(catalogue: Catalogue, images: Sequence[str], repositories: Mapping[str, Repository]) -> None:
+def check_repositories(catalogue: Catalogue, images: Sequence[str], repositories: Mapping[str, Repository]) -> None:
     """Raise InputError when the site lacks a package repository of an image, or of the base of one."""
     for name in images:
         service, image = catalogue.images[name]

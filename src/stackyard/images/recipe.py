@@ -285,24 +285,32 @@ class RecipeBuilder(SharedStages):
         app = self.app(distribution)
         common = [self.common(distribution)] if locks else []
         deltas = {lock: self.delta(lock, distribution) for lock in locks}
-        patched = [member for member in families if member[2].patches]
-        patchers = [self.patcher(distribution)] if patched else []
         mounts = [SCRATCH, script, bind("database", "/mnt/database"), bind("/app", "/mnt/app", app)]
         mounts += [bind("/opt/venv", "/opt/venv,rw", each) for each in common]
         mounts += [bind("/delta", f"/mnt/python/{lock},rw", delta) for lock, delta in deltas.items()]
-        commands = []
-        for member in patched:
-            directories = (*(f"/mnt/python/{lock}" for lock in member[2].locks or locks), "/opt/venv")
-            more, command, inputs[f"patches of {member[0]}"] = self._patching(*member, *patchers, *directories)
-            mounts += more
-            commands.append(command)
-        mounts = list(dict.fromkeys(mounts))
+        patching, commands, patched = self._patched(families, locks, distribution)
+        mounts = list(dict.fromkeys([*mounts, *patching]))
         command = f"RUN {' '.join(mounts)} {' && '.join([*commands, '/mnt/bake-database'])} {' '.join(services)}"
         says = f"the migrations of {', '.join(services)}"
         stage = f"{name}.database"
-        uses = (app, *common, *deltas.values(), *patchers)
-        self.stages[stage] = Stage(stage, body, (Instruction(command, says, inputs),), uses)
+        uses = (app, *common, *deltas.values(), *([self.patcher(distribution)] if patched else []))
+        self.stages[stage] = Stage(stage, body, (Instruction(command, says, inputs | patched),), uses)
         return stage
+
+    def _patched(
+        self, families: list[tuple[str, Service, Image]], locks: list[str], distribution: str
+    ) -> tuple[list[str], list[str], dict[str, str]]:
+        """Mounts, commands and inputs of what patches the packages that migrations run with."""
+        mounts: list[str] = []
+        commands, inputs = [], {}
+        for name, service, image in families:
+            if image.patches:
+                directories = (*(f"/mnt/python/{lock}" for lock in image.locks or locks), "/opt/venv")
+                patcher = self.patcher(distribution)
+                own, command, inputs[f"patches of {name}"] = self._patching(name, service, image, patcher, *directories)
+                mounts += own
+                commands.append(command)
+        return mounts, commands, inputs
 
     def _family(self, name: str) -> list[tuple[str, Service, Image]]:
         """The images that an image is made from, from below, and itself."""

@@ -130,7 +130,7 @@ def packages_in(lock_file: ContextFile) -> int:
 
 def maven_lock(catalogue: Catalogue, name: str) -> ContextFile:
     """A lock of Maven artefacts."""
-    return ContextFile((catalogue.release_folder / "maven" / f"{name}.txt").read_bytes())
+    return ContextFile(catalogue.lock(name, "maven").read_bytes())
 
 
 def artefacts_in(lock_file: ContextFile) -> int:

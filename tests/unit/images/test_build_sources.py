@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.catalogue import load
+from stackyard.catalogue import Catalogue, load
 from stackyard.effects.engine import Engine
 from stackyard.errors import InputError
 from stackyard.images import order as orders
@@ -17,7 +17,7 @@ from stackyard.images.identity import Identity, decide
 from stackyard.images.parts import Recipe
 from stackyard.images.published import handed_over
 from stackyard.images.recipe import recipe
-from stackyard.images.versions import NOTHING_RECORDED
+from stackyard.images.versions import NOTHING_RECORDED, Record, asked, covered, differences
 from stackyard.model.site import Repository
 
 FOREIGN = Found(
@@ -171,3 +171,75 @@ def test_a_repository_that_the_site_has_not_is_asked_for(
     assert orders.order(Engine(), catalogue, ["bare"], registry="x", versions=versions).wanted
     with pytest.raises(InputError, match="ours takes packages from the repository site"):
         orders.order(Engine(), catalogue, ["bare", "ours"], registry="x", versions=versions)
+
+
+# Records of Debian versions
+
+
+@pytest.fixture
+def several(more: Make, root: Path) -> Catalogue:
+    """The catalogue with images of every source."""
+    more()
+    return load(root, "1", "plain")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("old", {"bookworm": ["install hello"]}),
+        ("thing", {"trixie": ["install patchelf"]}),
+        ("jars", {"trixie": ["install maven"]}),
+        ("ours", {"trixie": []}),
+        ("bare", {"trixie": []}),
+    ],
+)
+def test_each_base_is_asked_for_what_is_made_on_it(
+    several: Catalogue, image: str, expected: dict[str, list[str]]
+) -> None:
+    assert asked(several, image) == expected
+
+
+def test_an_image_is_covered_by_the_records_of_the_bases_that_it_uses(several: Catalogue) -> None:
+    records = {"trixie": Record({"libc6": "2"}), "bookworm": Record({"libc6": "1"}, {"install hello": {"hello": "1"}})}
+    assert [name for name in ("old", "thing", "jars", "ours", "bare") if covered(records, several, name)] == [
+        "old",
+        "ours",
+        "bare",
+    ]
+    newer = {**records, "bookworm": records["bookworm"].answered({"install hello": {"hello": "2"}})}
+    assert differences(records, newer, several) == ["hello 1 -> 2: old"]
+
+
+def test_steps_have_the_versions_of_their_base(more: Make, foundations: Foundations) -> None:
+    answers = {"install maven": {"maven": "3", "libc6": "2"}, "install patchelf": {"patchelf": "0.18"}}
+    records = {
+        "trixie": Record({"libc6": "2"}, {**answers, "install hello": {"hello": "3"}}),
+        "bookworm": Record({"libc6": "1"}, {"install hello": {"hello": "2"}}),
+    }
+    bases = {name: replace(each, record=records[name]) for name, each in foundations.bases.items()}
+    context = more(bases=bases).context
+    assert {name: context[f"packages/{name}/install"].text for name in ("old", "shared.maven", "shared.runtime")} == {
+        "old": "hello=2\n",
+        "shared.maven": "maven=3\n",
+        "shared.runtime": "patchelf=0.18\n",
+    }
+
+
+def test_packages_of_the_sites_repository_are_the_newest(more: Make) -> None:
+    made = more()
+    assert made.context["packages/ours/install"].text == "hello\n"
+    assert made.context["packages/old/install"].text == "not resolved\n"
+
+
+def test_a_maven_lock_of_the_sites_own_folder_takes_the_place_of_the_releases(
+    more: Make, root: Path, foundations: Foundations, tmp_path: Path
+) -> None:
+    before = more()
+    own = tmp_path / "own"
+    (own / "maven").mkdir(parents=True)
+    (own / "maven/jars.txt").write_text(f"a.b:c:9 sha256={SUM}\n")
+    now = recipe(load(root, "1", "plain", own=own), foundations)
+    assert why(before, now) == {"jars": "maven/jars.txt changed"}
+    (own / "maven/jar.txt").write_text("")
+    with pytest.raises(InputError, match="no image has this lock"):
+        load(root, "1", "plain", own=own)

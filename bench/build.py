@@ -33,7 +33,7 @@ from stackyard.events import silent
 from stackyard.images import base
 from stackyard.images.bake import Outside
 from stackyard.images.order import Order, completed, execute, order
-from stackyard.images.shared import unpacked
+from stackyard.images.shared import extract
 
 NOOP_TARGET = 2.0
 CHANGE_TARGET = 5.0
@@ -119,7 +119,7 @@ def sequential(engine: Engine, ordered: Order, context: Path) -> float:
     """Seconds that one container takes for the same packages and migrations; its caches die with it."""
     images = [image for _, image in ordered.catalogue.images.values()]
     packages = sorted({name for image in images for name in image.packages})
-    pieces = sorted({piece for image in images for piece in unpacked(image.unpacked)})
+    pieces = sorted({piece for image in images for piece in extract(image.extract)})
     locks = ["common", *sorted({each for image in images for each in image.locks})]
     script = ["set -eu", "mkdir /mnt/versions"]
     script += [f"cat /mnt/packages-of/*/{each} | sort -u >/mnt/versions/{each}" for each in ("install", "extract")]

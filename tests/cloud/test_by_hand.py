@@ -93,7 +93,7 @@ def test_configuration_is_shown_without_its_secrets(hand):
     shown = hand.run("keystone", "config", "/etc/keystone/keystone.conf", options=("--rm", *hand.joined(KEYSTONE)))
     assert f"@{DATABASE}:3306/keystone" in shown.stdout
     assert ADMIN_PASSWORD not in shown.stdout
-    assert "ADMIN_TOKEN is retired" in shown.stderr
+    assert "ADMIN_TOKEN is removed" in shown.stderr
 
 
 def token() -> int:

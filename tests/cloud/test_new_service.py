@@ -1,21 +1,11 @@
-"""A service is a folder: one that is added to a copy of the catalogue is built and runs, without any Python."""
+"""A service is a folder: one in the site's own catalogue folder is built and runs, without any Python."""
 
-import shutil
 import urllib.request
 
 import pytest
 
-from stackyard.catalogue import catalogue_root
-
 pytestmark = pytest.mark.cloud
 
-STRUCTURE = """\
-version: "2026.2"
-containers:
-  node:
-  greeter:
-    - greeter-web
-"""
 SERVICE = """\
 service: greeter
 title: A service of somebody else
@@ -52,39 +42,32 @@ images:
 containers:
   greeter-web:
     image: greeter-web
-    directory: greeter
+    project: greeter
     group: greeter
 """
 SITE = """\
 site: greeter
 release: "2026.2"
 registry: localhost:5199
-networks:
-  management: {management}
-  tunnel: {tunnel}
+catalogue: own
+networks: {management: 172.31.90.0/24, tunnel: 172.31.91.0/24}
 nodes:
-  one: {{roles: [greeter]}}
+  one: {roles: [greeter]}
 """
 
 
 @pytest.fixture
-def catalogue(tmp_path, monkeypatch):
-    """A copy of the catalogue with one more service, whose structure has that one only."""
-    root = tmp_path / "catalogue"
-    shutil.copytree(catalogue_root(), root)
-    (root / "releases" / "2026.2" / "structure.yaml").write_text(STRUCTURE)
-    folder = root / "openstack" / "greeter"
-    folder.mkdir()
+def site(tmp_path):
+    """A site whose own folder has one more service."""
+    folder = tmp_path / "own" / "greeter"
+    folder.mkdir(parents=True)
     (folder / "service.yaml").write_text(SERVICE)
     (folder / "index.html.j2").write_text("{{ GREETING }}\n")
-    monkeypatch.setenv("STACKYARD_CATALOGUE", str(root))
-    return root
+    (tmp_path / "greeter.yaml").write_text(SITE)
+    return tmp_path / "greeter.yaml"
 
 
-@pytest.mark.usefixtures("catalogue")
-def test_a_folder_is_a_service(stackyard, tmp_path):
-    site = tmp_path / "greeter.yaml"
-    site.write_text(SITE.format(management="172.31.90.0/24", tunnel="172.31.91.0/24"))
+def test_a_folder_is_a_service(stackyard, site):
     try:
         stackyard("build", "--site", str(site), "-c", "node", "-c", "greeter", "-c", "greeter-web", timeout=300)
         stackyard("up", "--site", str(site), timeout=120)

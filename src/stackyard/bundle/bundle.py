@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from stackyard.bundle import compose
-from stackyard.bundle.compose import NODE_DIRECTORY, NODE_SERVICE, Service
+from stackyard.bundle.compose import NODE_PROJECT, NODE_SERVICE, Service
 from stackyard.bundle.envfile import common, env_file
 from stackyard.bundle.file import File
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
@@ -50,55 +50,55 @@ def bundle(site: ResolvedSite, key: bytes) -> Bundle:
         files[node.name] = node_files
         targets.append(node_target)
     found: dict[str, Target] = {}
-    for node_name, directory, containers in _directories(site):
-        made, directory_targets = _directory(site, node_name, directory, containers, key)
+    for node_name, project, containers in _projects(site):
+        made, project_targets = _project(site, node_name, project, containers, key)
         files[node_name].update(made)
-        found.update({target.name: target for target in directory_targets})
+        found.update({target.name: target for target in project_targets})
     targets.extend(found[container.full_name] for container in site.containers)
     return Bundle(files, tuple(targets))
 
 
-def _directories(site: ResolvedSite) -> Iterable[tuple[str, str, list[ResolvedContainer]]]:
-    """Node, directory and its containers by name."""
+def _projects(site: ResolvedSite) -> Iterable[tuple[str, str, list[ResolvedContainer]]]:
+    """Node, project and its containers by name."""
     found: dict[tuple[str, str], list[ResolvedContainer]] = {}
     for container in site.containers:
-        found.setdefault((container.node, container.definition.directory), []).append(container)
-    for (node, directory), containers in sorted(found.items()):
-        yield node, directory, sorted(containers, key=lambda each: each.name)
+        found.setdefault((container.node, container.definition.project), []).append(container)
+    for (node, project), containers in sorted(found.items()):
+        yield node, project, sorted(containers, key=lambda each: each.name)
 
 
 def _node(site: ResolvedSite, node: PlacedNode) -> tuple[dict[str, File], Target]:
     service = compose.node_service(site, node)
-    target = _target(site, node.name, NODE_DIRECTORY, NODE_SERVICE, service)
+    target = _target(site, node.name, NODE_PROJECT, NODE_SERVICE, service)
     networks = {kind: {"name": f"{site.name}-{kind}", "external": True} for kind in ("management", "tunnel")}
     document = {
-        "name": compose.project(site, node.name, NODE_DIRECTORY),
+        "name": compose.project_name(site, node.name, NODE_PROJECT),
         "services": {NODE_SERVICE: _labelled(service, target)},
         "networks": networks,
     }
-    return {f"{NODE_DIRECTORY}/{COMPOSE_FILE}": File(_yaml(document))}, target
+    return {f"{NODE_PROJECT}/{COMPOSE_FILE}": File(_yaml(document))}, target
 
 
-def _directory(
-    site: ResolvedSite, node: str, directory: str, containers: list[ResolvedContainer], key: bytes
+def _project(
+    site: ResolvedSite, node: str, project: str, containers: list[ResolvedContainer], key: bytes
 ) -> tuple[dict[str, File], list[Target]]:
     shared = common(containers)
     services: dict[str, Service] = {}
     targets: list[Target] = []
-    files = {f"{directory}/{COMMON_ENV}": File(env_file(shared))}
+    files = {f"{project}/{COMMON_ENV}": File(env_file(shared))}
     for container in containers:
         own = {name: value for name, value in container.values.items() if shared.get(name) != value}
         service = compose.container_service(site, container, own)
         target = _container_target(site, container, service, shared, key)
         services[container.name] = _labelled(service, target)
         targets.append(target)
-        files.update(_secret_files(directory, container))
-    files[f"{directory}/{COMPOSE_FILE}"] = File(_yaml(_document(site, node, directory, containers, services)))
+        files.update(_secret_files(project, container))
+    files[f"{project}/{COMPOSE_FILE}"] = File(_yaml(_document(site, node, project, containers, services)))
     return files, targets
 
 
 def _document(
-    site: ResolvedSite, node: str, directory: str, containers: list[ResolvedContainer], services: dict[str, Service]
+    site: ResolvedSite, node: str, project: str, containers: list[ResolvedContainer], services: dict[str, Service]
 ) -> dict[str, Any]:
     secrets = {
         compose.secret_name(container, name): {"file": f"./{compose.secret_path(container, name)}"}
@@ -107,16 +107,16 @@ def _document(
     }
     volumes = compose.volumes(site, containers)
     return {
-        "name": compose.project(site, node, directory),
+        "name": compose.project_name(site, node, project),
         "services": services,
         **({"volumes": volumes} if volumes else {}),
         **({"secrets": secrets} if secrets else {}),
     }
 
 
-def _secret_files(directory: str, container: ResolvedContainer) -> dict[str, File]:
+def _secret_files(project: str, container: ResolvedContainer) -> dict[str, File]:
     return {
-        f"{directory}/{compose.secret_path(container, name)}": File(
+        f"{project}/{compose.secret_path(container, name)}": File(
             secret.reveal().encode(), mode=0o400, user=container.user
         )
         for name, secret in sorted(container.secrets.items())
@@ -128,24 +128,24 @@ def _container_target(
 ) -> Target:
     secrets = {name: _keyed(key, secret.reveal()) for name, secret in sorted(container.secrets.items())}
     definition = container.definition
-    target = _target(site, container.node, definition.directory, container.name, service)
+    target = _target(site, container.node, definition.project, container.name, service)
     parts = {**target.parts, "values": _hash(dict(container.values)), "secret files": _hash(secrets)}
     return replace(target, parts=parts, environment=container.values, shared=frozenset(shared))
 
 
-def _target(site: ResolvedSite, node: str, directory: str, container: str, service: Service) -> Target:
+def _target(site: ResolvedSite, node: str, project: str, container: str, service: Service) -> Target:
     """What a container should be, as far as its compose service tells."""
     ignored = ("image", "environment", "env_file", "container_name", "labels")
-    own_namespace = directory == NODE_DIRECTORY
+    own_namespace = project == NODE_PROJECT
     networks = service["networks"] if own_namespace else {}
     return Target(
         name=service["container_name"],
         node=node,
-        directory=directory,
+        project=project,
         container=container,
         image=service["image"],
         parts={key: _hash(value) for key, value in service.items() if key not in ignored},
-        once=service["restart"] == "on-failure",
+        job=service["restart"] == "on-failure",
         member_of=None if own_namespace else site.node_container(node),
         shares_pid="pid" in service,
         addresses={f"{site.name}-{name}": next(iter(each.values())) for name, each in networks.items()},

@@ -9,12 +9,12 @@ from stackyard.plan.resolved import Mount, PlacedNode, ResolvedContainer, Resolv
 Service = dict[str, Any]
 
 ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
-NODE_DIRECTORY = "node"
+NODE_PROJECT = "node"
 NODE_SERVICE = "node"
 LABEL_SITE = "stackyard.site"
 LABEL_NODE = "stackyard.node"
 LABEL_CONTAINER = "stackyard.container"
-LABEL_ONCE = "stackyard.once"
+LABEL_JOB = "stackyard.job"
 
 _LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 _HEALTHCHECK = {
@@ -30,9 +30,9 @@ FIRST = {"cpu_shares": 8192}
 """For containers that others wait for: when many start at once, these come first. The engine's default is 1024."""
 
 
-def project(site: ResolvedSite, node: str, directory: str) -> str:
+def project_name(site: ResolvedSite, node: str, project: str) -> str:
     """Name of the compose project."""
-    return f"{site.name}-{node}-{directory}"
+    return f"{site.name}-{node}-{project}"
 
 
 def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
@@ -53,7 +53,7 @@ def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
         "restart": "unless-stopped",
         "stop_grace_period": "5s",
         "logging": _LOGGING,
-        "labels": _labels(site.name, node.name, NODE_SERVICE, once=False),
+        "labels": _labels(site.name, node.name, NODE_SERVICE, job=False),
     }
 
 
@@ -90,9 +90,9 @@ def _owned(user: int) -> str:
     return f"uid={user},gid={user},mode=0755"
 
 
-def _labels(site: str, node: str, container: str, *, once: bool) -> dict[str, str]:
+def _labels(site: str, node: str, container: str, *, job: bool) -> dict[str, str]:
     labels = {LABEL_SITE: site, LABEL_NODE: node, LABEL_CONTAINER: container}
-    return {**labels, **({LABEL_ONCE: "true"} if once else {})}
+    return {**labels, **({LABEL_JOB: "true"} if job else {})}
 
 
 def container_service(site: ResolvedSite, container: ResolvedContainer, own: dict[str, str]) -> Service:
@@ -116,12 +116,12 @@ def container_service(site: ResolvedSite, container: ResolvedContainer, own: dic
         **({"volumes": [_mount(mount) for mount in container.mounts]} if container.mounts else {}),
         **({"devices": [f"{device}:{device}" for device in container.devices]} if container.devices else {}),
         **({"shm_size": definition.shared_memory} if definition.shared_memory else {}),
-        **(FIRST if container.awaited or definition.once else {}),
-        "restart": "on-failure" if definition.once else "unless-stopped",
+        **(FIRST if container.awaited or definition.job else {}),
+        "restart": "on-failure" if definition.job else "unless-stopped",
         "stop_grace_period": f"{definition.stop_seconds}s",
         **({"healthcheck": _HEALTHCHECK} if container.health else {}),
         "logging": _LOGGING,
-        "labels": _labels(site.name, container.node, container.name, once=definition.once),
+        "labels": _labels(site.name, container.node, container.name, job=definition.job),
     }
     return service
 
@@ -161,7 +161,7 @@ def _mount(mount: Mount) -> dict[str, Any]:
 
 
 def volumes(site: ResolvedSite, containers: list[ResolvedContainer]) -> dict[str, Any]:
-    """The named volumes of a directory's containers; containers of other directories may share them."""
+    """The named volumes of a project's containers; containers of other projects may share them."""
     found: dict[str, Any] = {}
     for container in containers:
         for mount in container.mounts:

@@ -19,8 +19,8 @@ from stackyard.model.service import Container, Endpoint, Image, Runtime, Service
 LOCKS = ("entrypoint", "common")
 """Locks that every release has, because images share them as layers."""
 
-_TABLES = ("contract", "templates", "files", "retired")
-CONCATENATED = ("uses", "prepare", "afterwards", "wait_for")
+_TABLES = ("contract", "templates", "files", "removed")
+CONCATENATED = ("uses", "pre_start", "post_start", "wait_for")
 _LAST = ("command", "health", "bootstrap", "overrides", "plain_environment")
 
 

@@ -193,7 +193,7 @@ def _names(catalogue: Catalogue, here: _Place, level: Runtime, loc: Loc) -> None
         _known(here, (*loc, "contract", name, "endpoint"), "endpoint", held(variable)[0], catalogue.endpoints)
     for index, step in enumerate(level.bootstrap):
         _known(here, (*loc, "bootstrap", index, "marker"), "endpoint", step.marker, catalogue.endpoints)
-    jobs = [name for name, each in catalogue.containers.items() if each.once]
+    jobs = [name for name, each in catalogue.containers.items() if each.job]
     for index, wait in enumerate(level.wait_for):
         at: Loc = (*loc, "wait_for", index)
         given = [kind for kind in ("endpoint", "job", "container") if getattr(wait, kind) is not None]
@@ -243,7 +243,7 @@ def _patches(catalogue: Catalogue, here: _Place, made: Service, name: str) -> No
 def _expressions(here: _Place, made: Service, name: str, effective: Runtime) -> None:
     """What an image evaluates refers to variables of its contract."""
     levels: list[tuple[Loc, Runtime]] = [((), made), (("images", name), made.images[name])]
-    for key in ("command", "prepare", "afterwards", "wait_for", "health", "bootstrap"):
+    for key in ("command", "pre_start", "post_start", "wait_for", "health", "bootstrap"):
         given = [at for at, level in levels if key in level.model_fields_set]
         for at in given if key in CONCATENATED else given[-1:]:
             for loc, word in _unknown((*at, key), here.at((*at, key)), effective):
@@ -310,7 +310,7 @@ def _container(catalogue: Catalogue, here: _Place, made: Container, loc: Loc, *,
     if _privileged(made) and not made.why:
         here.add(loc, "has privileges and does not say why", "add `why:` with one sentence")
     runtime = catalogue.effective(made.image)
-    for key, names in (("environment", tuple(made.environment)), ("private", made.private)):
+    for key, names in (("environment", tuple(made.environment)), ("opt_in", made.opt_in)):
         for index, name in enumerate(names):
             standard = name.startswith(STANDARD) and key == "environment"
             if name not in runtime.contract and not standard:

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from stackyard.model.service import Endpoint, Runtime, Step, Variable, Wait
+from stackyard.model.service import BootstrapStep, Endpoint, Runtime, Variable, Wait
 
 if TYPE_CHECKING:
     from stackyard.catalogue.catalogue import Catalogue
 
 VERSION = 2
-_CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "sets", "secret"}
+_CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "sets", "secret", "aliases"}
 _DIGITS = 12
 
 
@@ -146,13 +146,13 @@ def marked(catalogue: Catalogue, image: str) -> list[dict[str, Any]]:
     return [_step(catalogue, image, step) for step in catalogue.effective(image).bootstrap if step.marker]
 
 
-def _step(catalogue: Catalogue, image: str, step: Step) -> dict[str, Any]:
+def _step(catalogue: Catalogue, image: str, step: BootstrapStep) -> dict[str, Any]:
     """A step with its identity, and those of earlier versions that stand for it."""
     identity = step_identity(catalogue, image, step)
     return {**step.model_dump(mode="json"), "identity": identity, "adopts": list(step.adopts.get(identity, ()))}
 
 
-def step_identity(catalogue: Catalogue, image: str, step: Step) -> str:
+def step_identity(catalogue: Catalogue, image: str, step: BootstrapStep) -> str:
     """Hash of what a step does: its commands, the files that they name, and the Python packages that they run with."""
     service, _ = catalogue.find(image)
     total = hashlib.sha256()
@@ -163,7 +163,7 @@ def step_identity(catalogue: Catalogue, image: str, step: Step) -> str:
     return total.hexdigest()[:_DIGITS]
 
 
-def _scripts(catalogue: Catalogue, service: str, step: Step) -> Iterator[tuple[str, bytes]]:
+def _scripts(catalogue: Catalogue, service: str, step: BootstrapStep) -> Iterator[tuple[str, bytes]]:
     """Files of the service's folder that a step names."""
     for word in (word for command in step.run for word in command):
         name = word.removeprefix("./")

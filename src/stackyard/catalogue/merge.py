@@ -120,6 +120,6 @@ def names_in(service: Map) -> Iterator[tuple[str, Mark]]:
     """Variables of a service and its images, those of old included, with their places; for data not validated."""
     images = service.get("images")
     levels = [service, *(images.values() if isinstance(images, Map) else ())]
-    tables = (level.get(key) for level in levels if isinstance(level, Map) for key in ("contract", "retired"))
+    tables = (level.get(key) for level in levels if isinstance(level, Map) for key in ("contract", "removed"))
     for table in tables:
         yield from table.marks.items() if isinstance(table, Map) else ()

@@ -221,8 +221,7 @@ def _settings(catalogue: Catalogue, site: Site, problems: Problems) -> None:
             remedy = "write it below the service: `services: {NAME: {options: {GROUP: {option: value}}}}`"
             problems.at(loc, f"{name} is an option of one service, not a variable of all", remedy)
         elif name not in catalogue.known:
-            remedy = near(name, catalogue.known) or "`stackyard explain IMAGE` lists the variables of an image"
-            problems.at(loc, f"no container knows the variable {name}", remedy)
+            problems.at(loc, f"no container knows the variable {name}", _meant(catalogue, name, catalogue.known))
         elif message := _refused(catalogue, catalogue.images, name, text):
             problems.at(loc, message, "correct the value")
 
@@ -233,8 +232,7 @@ def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterabl
     for name, text in level.environment.items():
         at = (*loc, "environment", name)
         if name not in contracts:
-            remedy = near(name, contracts) or "`stackyard explain IMAGE` lists the variables of an image"
-            problems.at(at, f"nothing of {loc[-1]} knows the variable {name}", remedy)
+            problems.at(at, f"nothing of {loc[-1]} knows the variable {name}", _meant(catalogue, name, contracts))
         elif message := _refused(catalogue, images, name, text):
             problems.at(at, message, "correct the value")
     takes = any(catalogue.effective(image).overrides not in {None, "none"} for image in images)
@@ -252,6 +250,15 @@ def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterabl
                 problems.at(at, "a secret, which everybody could read in the container's environment", remedy)
             elif not _OPTION.fullmatch(option) or not _OPTION.fullmatch(group):
                 problems.at(at, f"`[{group}] {option}` is no name of an option", "letters, digits, '_' and '-'")
+
+
+def _meant(catalogue: Catalogue, name: str, names: Iterable[str]) -> str:
+    """Which variable a name stands for that nobody knows."""
+    contracts = (catalogue.effective(image).contract for image in catalogue.images)
+    now = next((now for each in contracts for now, variable in each.items() if name in variable.aliases), None)
+    if now:
+        return f"it is {now} now"
+    return near(name, names) or "`stackyard explain IMAGE` lists the variables of an image"
 
 
 def _refused(catalogue: Catalogue, images: Iterable[str], name: str, text: str) -> str:

@@ -12,7 +12,7 @@ from stackyard.model.service import Image, Published, Service
 Found = Iterator[tuple[Loc, str, str]]
 
 ARTEFACT = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.-]+)? +sha256=[0-9a-f]{64}")
-FOR_DISTRIBUTIONS = ("distribution", "python", "patches", "packages", "unpacked", "repository", "bakes")
+FOR_DISTRIBUTIONS = ("distribution", "python", "patches", "packages", "extract", "repository", "bakes")
 """Keys of an image that only a distribution of the release has a use for."""
 
 
@@ -25,7 +25,7 @@ def sources(catalogue: Catalogue, service: Service) -> Found:
         if image.distribution:
             yield from _known(catalogue, image.distribution, (*loc, "distribution"))
         yield from _below(catalogue, service, image, loc)
-        if image.repository and not image.packages and not image.unpacked:
+        if image.repository and not image.packages and not image.extract:
             yield (*loc, "repository"), "takes nothing from it", "add `packages:`, or leave it out"
         for lock in image.maven:
             yield from _maven(catalogue, lock, (*loc, "maven", lock))

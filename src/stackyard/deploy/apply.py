@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackyard.bundle.compose import LABEL_SITE, project
+from stackyard.bundle.compose import LABEL_SITE, project_name
 from stackyard.deploy.desired import Desired
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
@@ -15,7 +15,7 @@ from stackyard.plan.decide import NetworkStep, Plan, Step
 from stackyard.plan.resolve import cgroup_paths
 
 PARALLEL = 4
-"""Compose directories worked on at once: each call costs 0.1 s of one core, the engine does the rest."""
+"""Compose projects worked on at once: each call costs 0.1 s of one core, the engine does the rest."""
 
 
 @dataclass(frozen=True)
@@ -79,28 +79,28 @@ class Executor:
             self._docker("restart", *(step.name for step in steps))
 
     def _compose(self, steps: Sequence[Step]) -> None:
-        """Call compose for each directory, several at once, with the containers of it that are to be started."""
+        """Call compose for each project, several at once, with the containers of it that are to be started."""
         self._tell(steps)
-        directories: dict[tuple[str, str], list[Step]] = {}
+        projects: dict[tuple[str, str], list[Step]] = {}
         for step in steps:
-            directories.setdefault((step.node, step.directory), []).append(step)
+            projects.setdefault((step.node, step.project), []).append(step)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            failed = [*filter(None, pool.map(self._up, directories.values()))]
+            failed = [*filter(None, pool.map(self._up, projects.values()))]
         if failed:
             raise StackyardError("\n".join(failed), "mend it, then run `stackyard up` again")
 
     def _up(self, steps: Sequence[Step]) -> str:
-        """Start containers of one directory; returns what went wrong."""
-        node, directory = steps[0].node, steps[0].directory
+        """Start containers of one project; returns what went wrong."""
+        node, project = steps[0].node, steps[0].project
         options = ["up", "--detach", "--no-deps", "--no-recreate", "--pull", "never"]
-        folder = str(self.wanted.state.directory(node, directory))
-        name = project(self.wanted.site, node, directory)
+        folder = str(self.wanted.state.project(node, project))
+        name = project_name(self.wanted.site, node, project)
         argv = compose(name, folder, *options, *(step.container for step in steps))
         result = self.wanted.host.engine.attempt(*argv, pass_fds=(self.lock,))
         if not result.code:
             return ""
         told = [line for line in result.stderr.splitlines() if "rror" in line] or result.stderr.splitlines()[-5:]
-        return "\n".join([f"{directory} on {node}: docker compose exited with {result.code}:", *told])
+        return "\n".join([f"{project} on {node}: docker compose exited with {result.code}:", *told])
 
 
 def _apart(steps: Iterable[Step]) -> tuple[list[Step], list[Step]]:
@@ -124,7 +124,7 @@ def network_create(name: str, subnet: str, site: str, *, internal: bool) -> list
     return ["network", "create", "--driver", "bridge", "--subnet", subnet, *options, "--label", label, name]
 
 
-def compose(project_name: str, directory: str, *arguments: str) -> list[str]:
-    """Command of compose for one directory."""
-    file = f"{directory}/docker-compose.yml"
-    return ["compose", "-p", project_name, "--project-directory", directory, "-f", file, *arguments]
+def compose(name: str, folder: str, *arguments: str) -> list[str]:
+    """Command of compose for one project."""
+    file = f"{folder}/docker-compose.yml"
+    return ["compose", "-p", name, "--project-directory", folder, "-f", file, *arguments]

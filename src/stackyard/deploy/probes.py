@@ -53,7 +53,7 @@ def _is_ready(engine: Engine, container: ResolvedContainer, running: Running | N
     """Whether a container is as it should be; the engine's own health check answers where the tool cannot ask."""
     if running is None:
         return False
-    if container.definition.once:
+    if container.definition.job:
         return running.status == "exited" and running.exit_code == 0
     if not running.running:
         return False

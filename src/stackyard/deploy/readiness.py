@@ -81,9 +81,9 @@ class Watch:
         return self.container.key
 
     @property
-    def once(self) -> bool:
+    def job(self) -> bool:
         """Whether it is to end."""
-        return self.container.definition.once
+        return self.container.definition.job
 
     @property
     def runs(self) -> bool:
@@ -95,7 +95,7 @@ class Watch:
         """Whether it is as it should be."""
         if self.running is None:
             return False
-        if self.once:
+        if self.job:
             return self.running.status == "exited" and self.running.exit_code == 0
         return self.running.running and self.ready_in == self.running.started_at
 
@@ -171,7 +171,7 @@ class Readiness:
     def questions(self, now: float) -> Iterator[Question]:
         """What to ask next; one question of a container at a time."""
         for watch in self.watches.values():
-            if watch.question is None and watch.runs and not watch.once and not watch.done:
+            if watch.question is None and watch.runs and not watch.job and not watch.done:
                 watch.question = self._question(watch, now)
                 if watch.question:
                     yield watch.question
@@ -199,7 +199,7 @@ class Readiness:
             if text != watch.told:
                 watch.told = text
                 seconds = now - self.begun if watch.done else None
-                message = "" if watch.done and watch.once else text
+                message = "" if watch.done and watch.job else text
                 data = {"blocked": self._open(watch) is not None}
                 yield Event("done" if watch.done else "progress", watch.key, message, seconds, data)
         for watch in self.wanted:
@@ -232,7 +232,7 @@ class Readiness:
         if open_:
             who = ", ".join(each.key for each in self._providers(open_) if not each.done)
             return f"waits for {open_.name}" + (f" ({who})" if who else "")
-        return "to end" if watch.runs and watch.once else watch.seen.removeprefix("running; ")
+        return "to end" if watch.runs and watch.job else watch.seen.removeprefix("running; ")
 
     def _providers(self, wait: Waiting) -> list[Watch]:
         return [self.watches[name] for name in wait.providers if name in self.watches]

@@ -49,9 +49,9 @@ class SiteState:
         """The file whose lock the command holds that changes the site."""
         return self.folder / "lock"
 
-    def directory(self, node: str, directory: str) -> Path:
-        """A compose directory."""
-        return self.folder / "nodes" / node / directory
+    def project(self, node: str, project: str) -> Path:
+        """The directory of a compose project."""
+        return self.folder / "nodes" / node / project
 
     def read(self) -> dict[str, Any]:
         """The record; empty when there is none. Raises InputError when it cannot be read."""
@@ -76,7 +76,7 @@ class SiteState:
         write_atomically(self.record, content.encode(), mode=0o644)
 
     def stale(self, files: Mapping[str, Mapping[str, File]]) -> tuple[str, ...]:
-        """Paths, ``node/directory/file``, that are not on the disk as they should be, or should not be there."""
+        """Paths, ``node/project/file``, that are not on the disk as they should be, or should not be there."""
         nodes = self.folder / "nodes"
         wanted = {f"{node}/{path}": file for node, each in files.items() for path, file in each.items()}
         there = {str(path.relative_to(nodes)) for path in nodes.rglob("*") if path.is_file()}

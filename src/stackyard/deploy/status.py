@@ -39,7 +39,7 @@ def status(engine: Engine, site: ResolvedSite) -> list[Row]:
         rows.append(_row(node.name, NODE, running, word, site.node_image))
         for each in site.containers:
             if each.node == node.name:
-                word = "no" if not answers[each.full_name] else "done" if each.definition.once else "yes"
+                word = "no" if not answers[each.full_name] else "done" if each.definition.job else "yes"
                 rows.append(_row(node.name, each.name, there.get(each.full_name), word, each.image))
     return rows
 

@@ -27,13 +27,13 @@ class Container:
         self.release: str = str(data.get("release") or "")
         self.title: str = data.get("title") or ""
         self.contract: dict[str, dict[str, Any]] = data.get("contract") or {}
-        self.retired: dict[str, str] = data.get("retired") or {}
+        self.removed: dict[str, str] = data.get("removed") or {}
         self.known = frozenset(data.get("known") or ())
         self.overrides: str = data.get("overrides") or "none"
         self.templates: dict[str, dict[str, Any]] = data.get("templates") or {}
         self.command: list[str] = data.get("command") or []
-        self.prepare: list[list[str]] = data.get("prepare") or []
-        self.afterwards: list[list[str]] = data.get("afterwards") or []
+        self.pre_start: list[list[str]] = data.get("pre_start") or []
+        self.post_start: list[list[str]] = data.get("post_start") or []
         self.endpoints: dict[str, dict[str, Any]] = data.get("endpoints") or {}
         self.wait_for: list[dict[str, Any]] = data.get("wait_for") or []
         self.plain_environment = bool(data.get("plain_environment"))

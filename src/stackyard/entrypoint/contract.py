@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     errors: tuple[Problem, ...]
     """All that is wrong, in the order of the contract; strangers last."""
     notes: tuple[str, ...]
-    """What stops nothing: `warning: …` of a secret in plain view, `note: …` of a retired variable."""
+    """What stops nothing: `warning: …` of a secret in plain view, `note: …` of a removed variable."""
 
 
 def read_file(path: str) -> str:
@@ -63,24 +63,38 @@ def read_environment(
     read_file: Callable[[str], str] = read_file,
     *,
     known: Collection[str] = (),
-    retired: Mapping[str, str] | None = None,
+    removed: Mapping[str, str] | None = None,
     overrides: str | None = None,
 ) -> Outcome:
     """Read and validate everything at once.
 
-    ``known`` are variables of others, accepted in silence; ``retired`` those of old, with what became of them;
+    ``known`` are variables of others, accepted in silence; ``removed`` those of old, with what became of them;
     ``overrides`` is ``oslo`` when the image takes OS_<GROUP>__<OPTION>. An empty variable counts as not given.
     """
+    env, renamed = _by_present_names(contract, env)
     reader = _Reader(contract, env, read_file)
-    strangers = _strangers(contract, env, known, retired or {}, overrides)
+    strangers = _strangers(contract, env, known, removed or {}, overrides)
     reader.read_given()
     reader.fill_in_defaults()
     meant = {near for near in (stranger.meant for stranger in strangers) if near}
     missing = [problem for problem in reader.missing() if problem.variable not in meant]
     order = {name: position for position, name in enumerate(contract)}
     errors = sorted((*reader.problems, *missing), key=lambda problem: order[problem.variable])
-    gone = [f"note: {name} is retired: {(retired or {})[name]}" for name in sorted(retired or ()) if _given(env, name)]
-    return Outcome(reader.values, (*errors, *(stranger.problem for stranger in strangers)), (*reader.notes, *gone))
+    gone = [f"note: {name} is removed: {(removed or {})[name]}" for name in sorted(removed or ()) if _given(env, name)]
+    problems = (*errors, *(stranger.problem for stranger in strangers))
+    return Outcome(reader.values, problems, (*reader.notes, *renamed, *gone))
+
+
+def _by_present_names(contract: Contract, env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The environment with the present names in place of earlier ones, and a note of each; a present name wins."""
+    found, notes = dict(env), []
+    for name, variable in contract.items():
+        for alias in variable.get("aliases") or ():
+            for before, now in ((alias, name), (alias + FILE, name + FILE)):
+                if before in found:
+                    found.setdefault(now, found.pop(before))
+                    notes.append(f"note: {before} is {now} now")
+    return found, notes
 
 
 def is_secret(variable: Mapping[str, Any]) -> bool:
@@ -254,12 +268,12 @@ def _strangers(
     contract: Contract,
     env: Mapping[str, str],
     known: Collection[str],
-    retired: Mapping[str, str],
+    removed: Mapping[str, str],
     overrides: str | None,
 ) -> list[_Stranger]:
     """Variables that nobody knows and that look like a slip."""
     found = []
-    accepted = {*contract, *known, *retired}
+    accepted = {*contract, *known, *removed}
     for name in sorted(env):
         stem = name.removesuffix(FILE)
         if name in accepted or stem in accepted or name in STANDARD or name.startswith(STANDARD_PREFIXES):

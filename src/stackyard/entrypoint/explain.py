@@ -50,7 +50,7 @@ def as_json(container: Container, variable: str | None = None) -> str:
             "title": container.title,
             "variables": [_entry(name, entry) for name, entry in _ordered(container)],
             "overrides": container.overrides,
-            "retired": container.retired,
+            "removed": container.removed,
             "files": list(container.templates),
             "wait_for": [wait["name"] for wait in container.wait_for],
             "bootstrap": [step["name"] for step in container.bootstrap],
@@ -99,8 +99,8 @@ def _find(container: Container, name: str) -> dict[str, Any]:
     """A variable of the contract; Failure that says where else it belongs."""
     if name in container.contract:
         return container.contract[name]
-    if name in container.retired:
-        raise Failure(f"{name} is retired: {container.retired[name]}", code=BAD_INPUT)
+    if name in container.removed:
+        raise Failure(f"{name} is removed: {container.removed[name]}", code=BAD_INPUT)
     near = closest(name, container.contract)
     if near:
         hint = f"did you mean {near}?"
@@ -181,7 +181,7 @@ def _closing(container: Container, width: int) -> str:
         facts.append(("Writes", ", ".join(container.templates)))
     if container.wait_for:
         facts.append(("Waits for", ", ".join(wait["name"] for wait in container.wait_for)))
-    facts += [("Retired", f"{name}: {text}") for name, text in sorted(container.retired.items())]
+    facts += [("Removed", f"{name}: {text}") for name, text in sorted(container.removed.items())]
     return "".join(_fact(title, text, 11, width) for title, text in facts)
 
 

@@ -76,7 +76,7 @@ def read(container: containers.Container, env: Mapping[str, str]) -> Outcome:
         container.contract,
         env,
         known=container.known,
-        retired=container.retired,
+        removed=container.removed,
         overrides=container.overrides,
     )
 

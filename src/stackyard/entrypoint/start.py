@@ -22,10 +22,10 @@ def start(session: Session, env: Mapping[str, str]) -> None:
 
         wait_for_all(session, env)
     write_all(session)
-    for command in container.prepare:
+    for command in container.pre_start:
         run(arguments(command, session.context), env)
     argv = arguments(container.command, session.context)
-    for command in container.afterwards:
+    for command in container.post_start:
         start_beside(arguments(command, session.context), env)
     become(argv, env)
 

@@ -19,7 +19,7 @@ from stackyard.effects.engine import Engine
 from stackyard.events import Event, Report
 from stackyard.images.failure import BuildError, Failed
 from stackyard.images.identity import Decision
-from stackyard.images.parts import File, Instruction, Recipe, Stage
+from stackyard.images.parts import ContextFile, Instruction, Recipe, Stage
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -125,7 +125,7 @@ def _written(recipe: Recipe, targets: dict[str, Any], secrets: dict[str, bytes],
             (folder / name).unlink(missing_ok=True)
 
 
-def _synchronise(folder: Path, files: Mapping[str, File]) -> None:
+def _synchronise(folder: Path, files: Mapping[str, ContextFile]) -> None:
     """Make a directory hold exactly these files; those that are the same are left alone."""
     for path in sorted(folder.rglob("*"), reverse=True) if folder.exists() else []:
         if path.is_dir():

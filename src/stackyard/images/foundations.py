@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stackyard.images.found import Found
-from stackyard.images.parts import File
+from stackyard.images.parts import ContextFile
 from stackyard.images.versions import NOTHING_RECORDED, Record
 from stackyard.model.site import Repository
 
@@ -32,17 +32,17 @@ class Foundations:
     """
 
     bases: Mapping[str, Foundation]
-    uv: File
+    uv: ContextFile
     published: Mapping[str, Found] = field(default_factory=dict)
-    repositories: Mapping[str, Mapping[str, File]] = field(default_factory=dict)
+    repositories: Mapping[str, Mapping[str, ContextFile]] = field(default_factory=dict)
 
 
-def for_apt(repository: Repository) -> dict[str, File]:
+def for_apt(repository: Repository) -> dict[str, ContextFile]:
     """Path -> file: a repository as the step that installs Debian packages wants it."""
     key = repository.key.read_bytes() if repository.key else None
     name = f"key.{'asc' if key and key.startswith(ARMOUR) else 'gpg'}"
     trust = f"Signed-By: {MOUNTED}/{name}" if key else "Trusted: yes"
     lines = ["Types: deb", f"URIs: {repository.url}", f"Suites: {repository.suite}", trust]
     lines += [f"Components: {' '.join(repository.components)}"] if repository.components else []
-    files = {"site.sources": File("".join(f"{line}\n" for line in lines).encode())}
-    return {**files, name: File(key)} if key else files
+    files = {"site.sources": ContextFile("".join(f"{line}\n" for line in lines).encode())}
+    return {**files, name: ContextFile(key)} if key else files

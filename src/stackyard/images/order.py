@@ -23,7 +23,7 @@ from stackyard.images.found import Found, forget_replaced, inspect
 from stackyard.images.foundations import Foundation, Foundations, for_apt
 from stackyard.images.identity import Decision, Identity, decide
 from stackyard.images.mirror import complete
-from stackyard.images.parts import File, Recipe
+from stackyard.images.parts import ContextFile, Recipe
 from stackyard.images.recipe import recipe
 from stackyard.images.report import Built, record
 from stackyard.images.versions import Record, Records, asked, covered
@@ -142,12 +142,12 @@ def _record(host: Host, distribution: Distribution) -> Path:
 
 
 @cache
-def uv() -> File:
+def uv() -> ContextFile:
     """The uv that comes with this tool: it installs Python packages in build steps and stays out of images."""
     try:
         from uv import find_uv_bin  # noqa: PLC0415 - found out only when it is needed
 
-        return File(Path(find_uv_bin()), 0o755, metadata.version("uv"))
+        return ContextFile(Path(find_uv_bin()), 0o755, metadata.version("uv"))
     except (ImportError, FileNotFoundError, metadata.PackageNotFoundError) as error:
         raise InputError("the Python package uv is not installed", "install the tool with its dependencies") from error
 

@@ -23,7 +23,7 @@ def digest(*parts: bytes | str) -> str:
 
 
 @dataclass(frozen=True)
-class File:
+class ContextFile:
     """A file of the build context.
 
     Content is given as bytes, or as a path with a ``version`` that stands for the content.
@@ -102,7 +102,7 @@ class Recipe:
 
     stages: Mapping[str, Stage]
     images: tuple[str, ...]
-    context: Mapping[str, File]
+    context: Mapping[str, ContextFile]
     cache: str = ""
     _closures: dict[str, dict[str, None]] = field(default_factory=dict, compare=False, repr=False)
 

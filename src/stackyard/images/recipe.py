@@ -17,7 +17,7 @@ from stackyard.catalogue.container import container_json
 from stackyard.images import published, sources
 from stackyard.images.found import Found
 from stackyard.images.foundations import Foundations
-from stackyard.images.parts import File, Instruction, Recipe, Stage, digest
+from stackyard.images.parts import ContextFile, Instruction, Recipe, Stage, digest
 from stackyard.images.shared import RUNTIME, SCRATCH, Packages, SharedStages, bind
 from stackyard.images.versions import installed, taken
 from stackyard.model.service import Image, Runtime, Service
@@ -30,13 +30,14 @@ UNSAID = {"secret": "example", "port": "1", "int": "1", "bool": "true", "json": 
 
 def recipe(catalogue: Catalogue, foundations: Foundations, *, cache: str = "") -> Recipe:
     """The recipe of all images of the structure. Another ``cache`` means caches of downloads of its own."""
-    return _Kitchen(catalogue, foundations).recipe(cache)
+    return RecipeBuilder(catalogue, foundations).recipe(cache)
 
 
-class _Kitchen(SharedStages):
+class RecipeBuilder(SharedStages):
     """Collects stages and context while the images are gone through."""
 
     def recipe(self, cache: str) -> Recipe:
+        """The recipe of all images."""
         for name in self.catalogue.images:
             self._image(name)
         return Recipe(self._ordered(), tuple(self.catalogue.images), self.context, cache)
@@ -142,12 +143,12 @@ class _Kitchen(SharedStages):
 
     def _packages(self, name: str, service: Service, image: Image, distribution: str) -> Iterator[Instruction]:
         """Debian packages, and the user that owns what is in them."""
-        if not image.packages and not image.unpacked:
+        if not image.packages and not image.extract:
             return
         account, account_digest = self.step("account")
         record = self.record(distribution)
         versions, pieces = installed(record, service, image), taken(record, service, image)
-        packages = Packages(image.packages, versions, image.unpacked, pieces, image.repository)
+        packages = Packages(image.packages, versions, image.extract, pieces, image.repository)
         mounts, inputs = self.debian(name, distribution, packages)
         text = f"RUN {' '.join([*mounts, account])} {_account(name, service, image)} && {packages.command}"
         changed = digest(text, inputs[f"packages of {name}"], account_digest)
@@ -173,10 +174,10 @@ class _Kitchen(SharedStages):
         lines += image.run
         if not lines:
             return
-        script = File("\n".join(["set -eux", *lines, ""]).encode(), 0o755)
+        script = ContextFile("\n".join(["set -eux", *lines, ""]).encode(), 0o755)
         hashes.append(self.put(f"setup/{name}/setup", script))
         account, account_digest = self.step("account")
-        call = "" if foreign or image.packages or image.unpacked else f"{_account(name, service, image)} && "
+        call = "" if foreign or image.packages or image.extract else f"{_account(name, service, image)} && "
         text = f"RUN {SCRATCH} {bind(f'setup/{name}', '/mnt/setup')} {account} {call}sh /mnt/setup/setup"
         yield Instruction(
             text, "users, directories and files", {f"set-up of {name}": digest(text, account_digest, *hashes)}
@@ -272,7 +273,9 @@ class _Kitchen(SharedStages):
         text = "".join(f"{key}={shlex.quote(value)}\n" for key, value in sorted(environment.items()))
         script, script_digest = self.step("bake-database")
         inputs = {
-            "steps of the baked database": digest(script_digest, self.put("database/environment", File(text.encode())))
+            "steps of the baked database": digest(
+                script_digest, self.put("database/environment", ContextFile(text.encode()))
+            )
         }
         owner, _ = self._find(name)
         bake = sources.service_files(self.catalogue, owner.service)["bake.sh"]
@@ -326,7 +329,7 @@ class _Kitchen(SharedStages):
     def _baked(self, service: str, image: str, known: list[str]) -> str:
         """Put what `bootstrap` of a service needs into the context and return the digest of it all."""
         data = container_json(self.catalogue, image)
-        data |= {"known": known, "wait_for": [], "health": None, "command": [], "prepare": [], "afterwards": []}
+        data |= {"known": known, "wait_for": [], "health": None, "command": [], "pre_start": [], "post_start": []}
         data["bootstrap"] = [step for step in data["bootstrap"] if step["bake"]]
         databases = [{"name": each["name"]} for each in self.catalogue.services[service].declares.get("database", ())]
         named = sources.container_files(self.catalogue, image, data)
@@ -352,5 +355,5 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
 
 
-def _json(data: object) -> File:
-    return File(json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")
+def _json(data: object) -> ContextFile:
+    return ContextFile(json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from stackyard.catalogue import Catalogue
 from stackyard.images import published, sources
 from stackyard.images.foundations import Foundations
-from stackyard.images.parts import File, Instruction, Stage, digest
+from stackyard.images.parts import ContextFile, Instruction, Stage, digest
 from stackyard.images.versions import MAVEN as MAVEN_PACKAGE
 from stackyard.images.versions import PATCH, PATCHELF, Record, Versions, extracted, listing, tool
 
@@ -45,7 +45,7 @@ class Packages:
     @property
     def command(self) -> str:
         """The call of the step `debian-packages`."""
-        pieces = ["--", *unpacked(self.pieces)] if self.pieces else []
+        pieces = ["--", *extract(self.pieces)] if self.pieces else []
         return shlex.join(["/mnt/debian-packages", *self.names, *pieces])
 
 
@@ -56,11 +56,11 @@ class SharedStages:
     catalogue: Catalogue
     foundations: Foundations
     stages: dict[str, Stage] = field(default_factory=dict)
-    context: dict[str, File] = field(default_factory=dict)
+    context: dict[str, ContextFile] = field(default_factory=dict)
 
     # Files of the context
 
-    def put(self, path: str, file: File) -> str:
+    def put(self, path: str, file: ContextFile) -> str:
         """Add a file to the context and return its digest."""
         self.context[path] = file
         return file.digest
@@ -194,7 +194,7 @@ class SharedStages:
         lists = "-".join([self.catalogue.bases[distribution].suite, *repository])
         cache = f"--mount=type=cache,id=stackyard-{lists}-packages@cache@,target=/mnt/packages"
         files = {"install": packages.versions, "extract": packages.taken}
-        hashes = [self.put(f"packages/{name}/{each}", File(listing(those))) for each, those in files.items()]
+        hashes = [self.put(f"packages/{name}/{each}", ContextFile(listing(those))) for each, those in files.items()]
         mounts = [SCRATCH, script, cache, bind(f"packages/{name}", "/mnt/versions")]
         inputs = {f"packages of {name}": script_digest, f"Debian versions of {name}": digest(*hashes)}
         for each in repository:
@@ -214,6 +214,6 @@ class SharedStages:
         return digest(*(self.put(f"repositories/{name}/{path}", file) for path, file in files.items()))
 
 
-def unpacked(pieces: Mapping[str, Sequence[str]]) -> list[str]:
+def extract(pieces: Mapping[str, Sequence[str]]) -> list[str]:
     """What is taken of Debian packages without installing them, as the step `debian-packages` wants it."""
     return [f"{package}={path}" for package, paths in pieces.items() for path in paths]

@@ -11,38 +11,38 @@ from typing import Any
 from jinja2 import Environment, meta
 
 from stackyard.catalogue import Catalogue
-from stackyard.images.parts import File
+from stackyard.images.parts import ContextFile
 
 PACKAGE = Path(__file__).resolve().parents[1]
 STEPS = Path(__file__).resolve().parent / "steps"
 EXECUTABLE = 0o100
 FOLDER = "/opt/stackyard/container/"
-DESCRIBES = ("contract", "known", "retired", "title", "templates")
+DESCRIBES = ("contract", "known", "removed", "title", "templates")
 """Keys of container.json that name no file to run."""
 _WORD = re.compile(r"[\w.+/-]+")
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
 
 
-def step(name: str) -> File:
+def step(name: str) -> ContextFile:
     """A script that runs inside build steps."""
-    return File((STEPS / name).read_bytes(), 0o755)
+    return ContextFile((STEPS / name).read_bytes(), 0o755)
 
 
-def entrypoint() -> dict[str, File]:
+def entrypoint() -> dict[str, ContextFile]:
     """The program inside every image, below /opt/stackyard."""
     folder = PACKAGE / "entrypoint"
     code = {
-        f"app/stackyard_entrypoint/{path.relative_to(folder)}": File(path.read_bytes())
+        f"app/stackyard_entrypoint/{path.relative_to(folder)}": ContextFile(path.read_bytes())
         for path in sorted(folder.rglob("*.py"))
     }
     return {**code, "bin/entrypoint": launcher("/usr/bin/python3")}
 
 
-def launcher(interpreter: str) -> File:
+def launcher(interpreter: str) -> ContextFile:
     """The file that starts the entrypoint, with a Python."""
     _, _, text = (PACKAGE / "entrypoint" / "launcher").read_bytes().partition(b" ")
-    return File(f"#!{interpreter} ".encode() + text, 0o755)
+    return ContextFile(f"#!{interpreter} ".encode() + text, 0o755)
 
 
 def service_files(catalogue: Catalogue, service: str) -> dict[str, Path]:
@@ -113,36 +113,36 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(each)
 
 
-def load(path: Path) -> File:
+def load(path: Path) -> ContextFile:
     """A file of the catalogue, executable or not."""
-    return File(path.read_bytes(), 0o755 if path.stat().st_mode & EXECUTABLE else 0o644)
+    return ContextFile(path.read_bytes(), 0o755 if path.stat().st_mode & EXECUTABLE else 0o644)
 
 
-def lock(catalogue: Catalogue, name: str) -> File:
+def lock(catalogue: Catalogue, name: str) -> ContextFile:
     """A lock of Python packages."""
-    return File(catalogue.lock(name).read_bytes())
+    return ContextFile(catalogue.lock(name).read_bytes())
 
 
-def packages_in(lock_file: File) -> int:
+def packages_in(lock_file: ContextFile) -> int:
     """How many packages a lock has."""
     return len(re.findall(rb"^[A-Za-z0-9][^=\n]*==", _bytes(lock_file), re.MULTILINE))
 
 
-def maven_lock(catalogue: Catalogue, name: str) -> File:
+def maven_lock(catalogue: Catalogue, name: str) -> ContextFile:
     """A lock of Maven artefacts."""
-    return File(catalogue.lock(name, "maven").read_bytes())
+    return ContextFile(catalogue.lock(name, "maven").read_bytes())
 
 
-def artefacts_in(lock_file: File) -> int:
+def artefacts_in(lock_file: ContextFile) -> int:
     """How many artefacts a lock has."""
     return len(re.findall(rb"^[^#\s]", _bytes(lock_file), re.MULTILINE))
 
 
-def only(lock_file: File, package: str) -> File:
+def only(lock_file: ContextFile, package: str) -> ContextFile:
     """The part of a lock that is about one package."""
     found = re.search(rf"^{package}==.*?(?=^\S|\Z)".encode(), _bytes(lock_file), re.MULTILINE | re.DOTALL)
-    return File(found.group() if found else b"")
+    return ContextFile(found.group() if found else b"")
 
 
-def _bytes(file: File) -> bytes:
+def _bytes(file: ContextFile) -> bytes:
     return file.content if isinstance(file.content, bytes) else file.content.read_bytes()

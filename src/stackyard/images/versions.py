@@ -63,7 +63,7 @@ def requests(service: Service, image: Image) -> list[str]:
     tools = [_extract(PATCH)] if image.patches else []
     if unrecorded(service, image):
         return [*below, *tools]
-    return [*below, *([_install(service, image)] if image.packages else []), *map(_extract, image.unpacked), *tools]
+    return [*below, *([_install(service, image)] if image.packages else []), *map(_extract, image.extract), *tools]
 
 
 def unrecorded(service: Service, image: Image) -> bool:
@@ -117,7 +117,7 @@ def _added(answer: Versions | None, there: Versions) -> Versions | None:
 
 def taken(record: Record, service: Service, image: Image) -> Versions | None:
     """The versions of the packages that an image takes files of; None when a request has no answer."""
-    return dict.fromkeys(image.unpacked, "") if unrecorded(service, image) else extracted(record, image.unpacked)
+    return dict.fromkeys(image.extract, "") if unrecorded(service, image) else extracted(record, image.extract)
 
 
 def extracted(record: Record, packages: Iterable[str]) -> Versions | None:

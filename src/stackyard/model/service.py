@@ -45,6 +45,7 @@ class Variable(Model):
     default: str | int | bool | None = Field(default=None, description="Used when the variable is not given.")
     example: str | None = Field(default=None, description="A value that is valid; used in documents and tests.")
     values: tuple[str, ...] = Field(default=(), description="Allowed values of an enum.")
+    aliases: tuple[str, ...] = Field(default=(), description="Earlier names, which still work and give a note.")
     sets: tuple[str, ...] = Field(default=(), description="Configuration keys that it sets, `file [group] key`.")
     site: str | None = Field(default=None, description="Expression that gives the value in a site's bundle.")
     endpoint: str | None = Field(
@@ -57,9 +58,7 @@ class Variable(Model):
     generate: Literal["password", "key"] = Field(
         default="password", description="How the secret is made: a password, or URL-safe base64 of 32 random bytes."
     )
-    private: bool = Field(
-        default=False, description="In a site, given only to containers that ask for it by `private`."
-    )
+    opt_in: bool = Field(default=False, description="In a site, given only to containers that ask for it by `opt_in`.")
     collects: str | None = Field(
         default=None, description="Kind of declaration whose every instance in the site is given, as a JSON list."
     )
@@ -73,45 +72,50 @@ class Template(Model):
     when: str | None = Field(default=None, description="Expression; the file is left out when it is false.")
 
 
-class Tcp(Model):
+class TcpProbe(Model):
     """A port accepts connections."""
 
     tcp: str = Field(description="`host:port`; expression.")
 
 
-class Http(Model):
+class HttpProbe(Model):
     """A URL answers with a status below 500."""
 
     http: str = Field(description="URL; expression.")
 
 
-class Exec(Model):
+class ExecProbe(Model):
     """A command in the container exits 0."""
 
     exec: tuple[str, ...] = Field(description="The command; its arguments are expressions.")
 
 
-class File(Model):
+class FileProbe(Model):
     """A path exists in the container."""
 
     file: str = Field(description="The path; expression.")
 
 
-class Served(Model):
+class EndpointProbe(Model):
     """An endpoint works: its `check` answers; of the container that serves it, at its own address."""
 
     endpoint: str = Field(description="Name of the endpoint.")
 
 
-class Connected(Model):
+class ConnectedProbe(Model):
     """A process of the container has a connection to an endpoint."""
 
     connected: str = Field(description="Name of the endpoint.")
 
 
 PROBES: dict[str, type[Model]] = {
-    "tcp": Tcp, "http": Http, "exec": Exec, "file": File, "endpoint": Served, "connected": Connected,
-}  # fmt: skip
+    "tcp": TcpProbe,
+    "http": HttpProbe,
+    "exec": ExecProbe,
+    "file": FileProbe,
+    "endpoint": EndpointProbe,
+    "connected": ConnectedProbe,
+}
 """Key -> kind of probe."""
 
 
@@ -123,12 +127,12 @@ def _kind(value: Any) -> str | None:
 
 
 Probe = Annotated[
-    Annotated[Tcp, Tag("tcp")]
-    | Annotated[Http, Tag("http")]
-    | Annotated[Exec, Tag("exec")]
-    | Annotated[File, Tag("file")]
-    | Annotated[Served, Tag("endpoint")]
-    | Annotated[Connected, Tag("connected")],
+    Annotated[TcpProbe, Tag("tcp")]
+    | Annotated[HttpProbe, Tag("http")]
+    | Annotated[ExecProbe, Tag("exec")]
+    | Annotated[FileProbe, Tag("file")]
+    | Annotated[EndpointProbe, Tag("endpoint")]
+    | Annotated[ConnectedProbe, Tag("connected")],
     Discriminator(
         _kind,
         custom_error_type="one_of",
@@ -151,7 +155,7 @@ class Wait(Model):
     when: str | None = Field(default=None, description="Expression; not waited for when it is false.")
 
 
-class Step(Model):
+class BootstrapStep(Model):
     """One idempotent step of `bootstrap`."""
 
     name: str = Field(description="Name, unique in the service; the marker remembers it.")
@@ -181,21 +185,23 @@ class Runtime(Model):
         default_factory=dict, description="Path in the image -> file of the service's folder, copied at build."
     )
     command: tuple[str, ...] = Field(default=(), description="The one process; arguments are expressions.")
-    prepare: tuple[tuple[str, ...], ...] = Field(
+    pre_start: tuple[tuple[str, ...], ...] = Field(
         default=(), description="Commands run to completion after the needs are met and before the process."
     )
-    afterwards: tuple[tuple[str, ...], ...] = Field(
+    post_start: tuple[tuple[str, ...], ...] = Field(
         default=(), description="Commands started beside the process, once, each time it starts."
     )
     wait_for: tuple[Wait, ...] = Field(
         default=(), description="What is waited for before anything is rendered, in order."
     )
     health: Probe | None = Field(default=None, description="Question that tells whether the process does its work.")
-    bootstrap: tuple[Step, ...] = Field(default=(), description="Steps that make what the service needs, in order.")
+    bootstrap: tuple[BootstrapStep, ...] = Field(
+        default=(), description="Steps that make what the service needs, in order."
+    )
     overrides: Literal["oslo", "none"] | None = Field(
         default=None, description="Syntax for options beyond the contract; oslo: `OS_<GROUP>__<OPTION>`."
     )
-    retired: dict[str, str] = Field(default_factory=dict, description="Variables of old, with what became of them.")
+    removed: dict[str, str] = Field(default_factory=dict, description="Variables of old, with what became of them.")
     plain_environment: bool = Field(
         default=False,
         description="Its processes are given every variable of the contract that has a value as an environment "
@@ -243,7 +249,7 @@ class Image(Runtime):
     repository: str | None = Field(
         default=None, description="Package repository of the site that `packages` are taken from, too."
     )
-    unpacked: dict[str, tuple[str, ...]] = Field(
+    extract: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,
         description="Debian package -> paths of it, or patterns, that are taken, without what it depends on; where it "
         "has none of them, because it only stands for another package, those of the first that it depends on.",
@@ -300,17 +306,19 @@ class Endpoint(Model):
 
 
 class Container(Model):
-    """One container of a compose directory."""
+    """One container of a compose project."""
 
     image: str = Field(description="Image that it runs.")
-    directory: str = Field(description="Compose directory it belongs to.")
+    project: str = Field(
+        description="Compose project it belongs to: a directory with `docker-compose.yml` and `common.env`."
+    )
     group: str = Field(description="Group that it belongs to; nodes that name the group, or the service, run it.")
     runs: Literal["one", "each", "cluster"] = Field(
         default="one", description="On one node of its group; on each of them; or on as many as name it, as a cluster."
     )
     help: str = Field(default="", description="What it is for, where its image does not say it.")
     arguments: tuple[str, ...] = Field(default=(), description="Arguments of the entrypoint, such as [bootstrap].")
-    once: bool = Field(default=False, description="A one-shot: runs to completion.")
+    job: bool = Field(default=False, description="It runs to its end.")
     optional: bool = Field(default=False, description="Off unless the site's `containers` switches it on.")
     capabilities: tuple[str, ...] = Field(default=(), description="Added back after all are dropped.")
     devices: tuple[str, ...] = Field(default=(), description="Device files of the host that it is given.")
@@ -328,7 +336,7 @@ class Container(Model):
     shared_memory: str | None = Field(default=None, description="Size of /dev/shm, as compose writes it: `256m`.")
     environment: dict[str, str] = Field(default_factory=dict, description="Variable -> expression of the site.")
     stop_seconds: int = Field(default=10, description="Time to end before it is killed.")
-    private: tuple[str, ...] = Field(default=(), description="Private variables of the contract that it is given.")
+    opt_in: tuple[str, ...] = Field(default=(), description="Opt-in variables of the contract that it is given.")
 
 
 class Service(Runtime):

@@ -25,13 +25,13 @@ class Target:
 
     name: str
     node: str
-    directory: str
+    project: str
     container: str
     image: str
     parts: Mapping[str, str]
     environment: Mapping[str, str] = field(default_factory=dict)
     shared: frozenset[str] = frozenset()
-    once: bool = False
+    job: bool = False
     member_of: str | None = None
     shares_pid: bool = False
     addresses: Mapping[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class Step:
     verb: Verb
     name: str
     node: str
-    directory: str
+    project: str
     container: str
     why: tuple[str, ...] = ()
     is_node: bool = False
@@ -142,7 +142,7 @@ def _gone(running: Running) -> Step:
         verb="remove",
         name=running.name,
         node=running.labels.get("stackyard.node", ""),
-        directory="",
+        project="",
         container=running.labels.get("stackyard.container", running.name),
         why=("not in the site any more",),
         is_node=not running.network_mode.startswith("container:"),
@@ -154,7 +154,7 @@ def _step(verb: Verb, target: Target, *why: str) -> Step:
         verb=verb,
         name=target.name,
         node=target.node,
-        directory=target.directory,
+        project=target.project,
         container=target.container,
         why=why,
         is_node=target.member_of is None,
@@ -193,7 +193,7 @@ def _member(target: Target, node: Step, observed: Observed) -> Step:
     why = _differences(target, running, observed)
     if why:
         return _step("recreate", target, *why)
-    if target.once and running.status == "exited" and running.exit_code == 0:
+    if target.job and running.status == "exited" and running.exit_code == 0:
         return _step("unchanged", target, "done")
     return _in_its_node(target, running, node, observed.containers.get(node.name))
 

@@ -12,7 +12,7 @@ from stackyard.catalogue.problems import Loc, Problems
 from stackyard.entrypoint.contract import Problem, read_environment
 from stackyard.entrypoint.endpoints import Endpoint, from_environment
 from stackyard.entrypoint.expressions import ExpressionError, evaluate, truth
-from stackyard.model.service import Http, Probe, Runtime, Served, Tcp, Wait
+from stackyard.model.service import EndpointProbe, HttpProbe, Probe, Runtime, TcpProbe, Wait
 from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.placement import SHOWN, Choice, Placement, place
@@ -94,7 +94,7 @@ class _Maker:
                 *choice.container.devices,
                 *(each for each in choice.container.optional_devices if each in self.host.devices),
             ),
-            health=None if choice.container.once else _asked(runtime.health, seen),
+            health=None if choice.container.job else _asked(runtime.health, seen),
             waits=tuple(self.waits(choice, node, runtime, seen)),
         )
 
@@ -195,11 +195,11 @@ def _applies(wait: Wait, seen: Mapping[str, Any]) -> bool:
 def _asked(probe: Probe | None, seen: Mapping[str, Any]) -> Ask | None:
     """A health probe as the tool asks it: from outside where that is possible."""
     try:
-        if isinstance(probe, Served):
+        if isinstance(probe, EndpointProbe):
             return Ask(**seen["endpoint"](probe.endpoint).probe())
-        if isinstance(probe, Tcp):
+        if isinstance(probe, TcpProbe):
             return Ask(tcp=evaluate(probe.tcp, seen))
-        if isinstance(probe, Http):
+        if isinstance(probe, HttpProbe):
             return Ask(http=evaluate(probe.http, seen))
     except ExpressionError:
         return Ask()

@@ -21,16 +21,16 @@ def as_text(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
         for step in plan.networks
         if step.verb != "unchanged"
     ]
-    lines += [f"  ~ file {path}" for path in plan.files if not _of_new_directory(path, plan)]
+    lines += [f"  ~ file {path}" for path in plan.files if not _of_new_project(path, plan)]
     lines += [_step(step) for step in plan.changes]
     lines.append(_summary(plan))
     return "\n".join(lines) + "\n"
 
 
-def _of_new_directory(path: str, plan: Plan) -> bool:
+def _of_new_project(path: str, plan: Plan) -> bool:
     """Files of directories whose containers are made go without saying."""
-    node, directory, _file = path.split("/", 2)
-    return any((step.node, step.directory) == (node, directory) for step in plan.of("create", "recreate"))
+    node, project, _file = path.split("/", 2)
+    return any((step.node, step.project) == (node, project) for step in plan.of("create", "recreate"))
 
 
 def _step(step: Step) -> str:
@@ -65,7 +65,7 @@ def as_data(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
                 "verb": step.verb,
                 "node": step.node,
                 "container": step.container,
-                "directory": step.directory,
+                "project": step.project,
                 "name": step.name,
                 "why": list(step.why),
             }

@@ -196,7 +196,7 @@ class Values:
         plain: dict[str, str] = {name: word.text for name, word in words.items() if name not in runtime.contract}
         secret: dict[str, Secret] = {}
         for name, variable in sorted(runtime.contract.items()):
-            if variable.private and name not in choice.container.private:
+            if variable.opt_in and name not in choice.container.opt_in:
                 continue
             value = words[name].text if name in words else self._value(choice, runtime, name, variable, node)
             if value is None or value == "":

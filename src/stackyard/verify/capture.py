@@ -26,7 +26,7 @@ DEADLINE = 30
 
 
 @dataclass(frozen=True)
-class Tap:
+class CapturePoint:
     """Where and how to capture: ``network`` is the container whose network namespace is the node's."""
 
     node: str
@@ -68,34 +68,34 @@ class Tap:
 class Capture:
     """A capture that goes on."""
 
-    def __init__(self, engine: Engine, tap: Tap) -> None:
+    def __init__(self, engine: Engine, point: CapturePoint) -> None:
         self._engine = engine
-        self.tap = tap
+        self.point = point
         self.frames = Frames()
         self.ready = False
         self._said: deque[str] = deque(maxlen=5)
-        self._thread = threading.Thread(target=self._listen, name=tap.name, daemon=True)
+        self._thread = threading.Thread(target=self._listen, name=point.name, daemon=True)
 
     def start(self) -> None:
         """Begin, in place of one that was left."""
-        self._engine.attempt(*self.tap.stop)
+        self._engine.attempt(*self.point.stop)
         self._thread.start()
 
     def waits(self) -> str:
         """Return what is missing until it listens. Raises StackyardError when it has ended."""
         if not self.ready and not self._thread.is_alive():
-            raise StackyardError(f"the capture on {self.tap.node} ended: {' / '.join(self._said)}")
-        return "" if self.ready else f"the capture on {self.tap.node} starts"
+            raise StackyardError(f"the capture on {self.point.node} ended: {' / '.join(self._said)}")
+        return "" if self.ready else f"the capture on {self.point.node} starts"
 
     def stop(self) -> None:
         """End it, and wait until its last line is read."""
-        self._engine.attempt(*self.tap.stop)
+        self._engine.attempt(*self.point.stop)
         if self._thread.is_alive():
             self._thread.join(DEADLINE)
 
     def _listen(self) -> None:
         try:
-            self._engine.stream(*self.tap.start, on_line=self._take)
+            self._engine.stream(*self.point.start, on_line=self._take)
         except StackyardError as error:
             self._said.append(error.message)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from stackyard.effects.openstack import ApiError
 from stackyard.errors import StackyardError
-from stackyard.verify.cloud import KINDS, Cloud, Thing
+from stackyard.verify.cloud import KINDS, Cloud, Resource
 from stackyard.verify.wait import until
 
 PREFIX = "stackyard-verify-"
@@ -20,12 +20,12 @@ def prefix(tag: str) -> str:
 
 def clean(
     cloud: Cloud, tag: str, told: Callable[[str], None] = lambda _seen: None, deadline: float = DEADLINE
-) -> list[Thing]:
-    """Delete all things of a tag, and return them once they are gone.
+) -> list[Resource]:
+    """Delete all resources of a tag, and return them once they are gone.
 
     What cannot be deleted does not keep the rest from it. Raises StackyardError that names what is left.
     """
-    found: list[Thing] = []
+    found: list[Resource] = []
     failures: list[str] = []
     for kind in KINDS:
         try:
@@ -37,19 +37,19 @@ def clean(
     return found
 
 
-def _of_kind(cloud: Cloud, kind: str, names: str, told: Callable[[str], None], deadline: float) -> list[Thing]:
-    """Delete the things of one kind and wait until none is left."""
+def _of_kind(cloud: Cloud, kind: str, names: str, told: Callable[[str], None], deadline: float) -> list[Resource]:
+    """Delete the resources of one kind and wait until none is left."""
     found = cloud.of_kind(kind, names)
     asked: set[str] = set()
     refusals: dict[str, str] = {}
 
     def left() -> str:
-        things = cloud.of_kind(kind, names)
-        for thing in things:
-            if thing.id not in asked:
-                _ask(cloud, thing, asked, refusals)
-        still = cloud.of_kind(kind, names) if things else []
-        return ", ".join(f"{thing.kind} {thing.name}{refusals.get(thing.id, '')}" for thing in still)
+        resources = cloud.of_kind(kind, names)
+        for resource in resources:
+            if resource.id not in asked:
+                _ask(cloud, resource, asked, refusals)
+        still = cloud.of_kind(kind, names) if resources else []
+        return ", ".join(f"{resource.kind} {resource.name}{refusals.get(resource.id, '')}" for resource in still)
 
     if found:
         told(f"{len(found)} x {kind}")
@@ -57,11 +57,11 @@ def _of_kind(cloud: Cloud, kind: str, names: str, told: Callable[[str], None], d
     return found
 
 
-def _ask(cloud: Cloud, thing: Thing, asked: set[str], refusals: dict[str, str]) -> None:
+def _ask(cloud: Cloud, resource: Resource, asked: set[str], refusals: dict[str, str]) -> None:
     """Ask for deletion; what was refused is asked again, for what it hangs on may go meanwhile."""
     try:
-        cloud.delete(thing)
-        asked.add(thing.id)
-        refusals.pop(thing.id, None)
+        cloud.delete(resource)
+        asked.add(resource.id)
+        refusals.pop(resource.id, None)
     except ApiError as error:
-        refusals[thing.id] = f" ({error.message})"
+        refusals[resource.id] = f" ({error.message})"

@@ -91,7 +91,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Thing:
+class Resource:
     """Anything that the proof has made."""
 
     kind: str
@@ -101,7 +101,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class _Kind:
-    """Where the things of a kind are."""
+    """Where the resources of a kind are."""
 
     service: str
     path: str
@@ -246,17 +246,17 @@ class Cloud:
         path = f"/servers/{server_id}/action"
         return str(self._api.call("compute", "POST", path, body=body)["output"] or "")
 
-    def of_kind(self, kind: str, prefix: str) -> list[Thing]:
-        """Return the things of a kind whose names begin so."""
+    def of_kind(self, kind: str, prefix: str) -> list[Resource]:
+        """Return the resources of a kind whose names begin so."""
         where = KINDS[kind]
         found = self._api.call(where.service, "GET", f"{where.path}{where.query}")[where.key]
-        return [Thing(kind, each["id"], each["name"]) for each in found if each["name"].startswith(prefix)]
+        return [Resource(kind, each["id"], each["name"]) for each in found if each["name"].startswith(prefix)]
 
-    def delete(self, thing: Thing) -> None:
-        """Ask for a thing to be deleted; one that is gone is fine."""
-        where = KINDS[thing.kind]
+    def delete(self, resource: Resource) -> None:
+        """Ask for a resource to be deleted; one that is gone is fine."""
+        where = KINDS[resource.kind]
         try:
-            self._api.call(where.service, "DELETE", f"{where.path}/{thing.id}")
+            self._api.call(where.service, "DELETE", f"{where.path}/{resource.id}")
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise

@@ -15,7 +15,7 @@ _HEAD = ("CHECK", "RESULT", "TIME", "SEEN")
 
 
 @dataclass(frozen=True)
-class Saw:
+class Finding:
     """What a check that passed has seen: in a few words, in detail, and as lines worth showing."""
 
     summary: str
@@ -30,7 +30,7 @@ class Check:
     name: str
     result: Result
     seconds: float = 0.0
-    saw: Saw = Saw("")
+    saw: Finding = Finding("")
     message: str = ""
     hint: str = ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from stackyard.verify.checks import guests, make, site, wire
 from stackyard.verify.context import Run
-from stackyard.verify.outcome import Saw
+from stackyard.verify.outcome import Finding
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Phase:
     """A check with its name, where to look when it fails, and the phases that it builds on."""
 
     name: str
-    check: Callable[[Run], Saw]
+    check: Callable[[Run], Finding]
     hint: str
     needs: tuple[str, ...] = ()
 

@@ -26,7 +26,7 @@ def verify(
     phases: Sequence[Phase] = PHASES,
 ) -> Outcome:
     """Prove a site, and delete what that has made, however it ends, unless it is to be kept."""
-    run = Run(target, Cloud(api), report, tuple(Capture(engine, tap) for tap in target.taps))
+    run = Run(target, Cloud(api), report, tuple(Capture(engine, point) for point in target.capture_points))
     begun = time.monotonic()
     checks: list[Check] = []
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stackyard.errors import InputError
 from stackyard.plan.resolved import ResolvedSite
-from stackyard.verify.capture import Tap
+from stackyard.verify.capture import CapturePoint
 from stackyard.verify.clean import prefix
 from stackyard.verify.guest import Guest
 
@@ -38,7 +38,7 @@ class Target:
     credentials: Mapping[str, str]
     hypervisor: str
     hosts: tuple[ComputeNode, ...]
-    taps: tuple[Tap, ...]
+    capture_points: tuple[CapturePoint, ...]
     guest: Guest
     tag: str
 
@@ -71,7 +71,7 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         credentials=credentials(resolved),
         hypervisor=str(_declared(resolved, "hypervisor")["service"]),
         hosts=_hosts(resolved),
-        taps=_taps(resolved, tag),
+        capture_points=_capture_points(resolved, tag),
         guest=guest,
         tag=tag,
     )
@@ -97,13 +97,13 @@ def _hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
     )
 
 
-def _taps(resolved: ResolvedSite, tag: str) -> tuple[Tap, ...]:
+def _capture_points(resolved: ResolvedSite, tag: str) -> tuple[CapturePoint, ...]:
     """Return a capture for each compute node, as the SDN declares it. Raises InputError when it does not."""
     declared = _declared(resolved, "capture")
     by_key = {container.key: container for container in resolved.containers}
     keys = [(node.name, f"{node.name}/{declared['container']}") for node in resolved.nodes if node.zone]
     return tuple(
-        Tap(
+        CapturePoint(
             node=node,
             name=f"{prefix(tag)}{resolved.name}-{node}",
             network=resolved.node_container(node),

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from stackyard.catalogue import Catalogue, catalogue_root, load, open_site, releases, sdns
-from stackyard.catalogue.container import container_json
+from stackyard.catalogue.container import container_json, step_identity
 from stackyard.catalogue.schema import MODELS, schema, schema_text
 from stackyard.entrypoint.container import Container
 from stackyard.entrypoint.contract import read_environment
@@ -32,6 +32,18 @@ def test_sites_open(name: str) -> None:
     site, catalogue = open_site(name)
     assert site.site == name
     assert catalogue.release == site.release
+
+
+@pytest.mark.parametrize(("release", "sdn"), EVERY)
+def test_a_step_that_adopts_earlier_ones_is_still_the_step_that_did(release: str, sdn: str) -> None:
+    """When a step changes, what it adopted has to go, or to be looked at anew."""
+    catalogue = load(ROOT, release, sdn)
+    steps = [
+        (image, step) for image in catalogue.images for step in catalogue.effective(image).bootstrap if step.adopts
+    ]
+    assert steps
+    for image, step in steps:
+        assert list(step.adopts) == [step_identity(catalogue, image, step)], image
 
 
 def _images() -> list[tuple[Catalogue, str]]:

@@ -15,11 +15,12 @@ from stackyard.catalogue.origin import lines, places
 from stackyard.catalogue.problems import Mark
 from stackyard.catalogue.yamlsource import List, Map
 from stackyard.images.foundations import Foundation, Foundations
-from stackyard.images.parts import File
+from stackyard.images.parts import ContextFile
 from stackyard.images.recipe import recipe
 
 FOUNDATIONS = Foundations(
-    {"trixie": Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"})}, File(b"uv", 0o755, "1.0")
+    {"trixie": Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"})},
+    ContextFile(b"uv", 0o755, "1.0"),
 )
 LAYER = """\
 extends:
@@ -40,7 +41,7 @@ extends:
         command: [app-own]
     containers:
       app-api: {stop_seconds: 90}
-      app-own: {image: app-own, directory: app, group: app}
+      app-own: {image: app-own, project: app, group: app}
 """
 EXTRA = """\
 service: extra

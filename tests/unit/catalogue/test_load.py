@@ -63,7 +63,7 @@ def test_container_json(good: Path) -> None:
     assert data["endpoints"]["api"]["variables"] == {"hosts": "HOST_IP"}
     assert data["endpoints"]["database"]["variables"] == {"hosts": "DATABASE_SERVER"}
     assert data["contract"]["WORKERS"]["type"] == "int"
-    assert data["retired"] == {"OLD_NAME": "it is LOG_LEVEL now"}
+    assert data["removed"] == {"OLD_NAME": "it is LOG_LEVEL now"}
 
 
 def test_adding_a_service_is_adding_a_folder(good: Path) -> None:

@@ -43,7 +43,7 @@ def catalogue():
 @pytest.mark.parametrize("image", ["glance-api", "nova-api", "nova-conductor", "nova-scheduler", "nova-novncproxy"])
 def test_the_seeds_environment_is_enough(catalogue, image):
     data = container_json(catalogue, image)
-    outcome = read_environment(data["contract"], ENVIRONMENT, known=data["known"], retired=data["retired"])
+    outcome = read_environment(data["contract"], ENVIRONMENT, known=data["known"], removed=data["removed"])
     assert not outcome.errors
     assert outcome.values["KEYSTONE_PASSWORD"] == outcome.values["DATABASE_PASSWORD"] == ENVIRONMENT["ADMIN_PASSWORD"]
     assert any("ADMIN_PASSWORD_FILE" in note for note in outcome.notes)
@@ -51,5 +51,5 @@ def test_the_seeds_environment_is_enough(catalogue, image):
 
 def test_what_went_away_is_named(catalogue):
     data = container_json(catalogue, "nova-api")
-    outcome = read_environment(data["contract"], ENVIRONMENT, known=data["known"], retired=data["retired"])
+    outcome = read_environment(data["contract"], ENVIRONMENT, known=data["known"], removed=data["removed"])
     assert any("VNC_PROXY" in note and "HOST_IP" in note for note in outcome.notes)

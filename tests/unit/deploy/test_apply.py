@@ -14,7 +14,7 @@ from stackyard.events import Event
 from stackyard.plan.decide import NetworkStep, Plan, Step, Verb
 
 SITE = resolved("toy", TOY)
-PLACES = {each.full_name: (each.node, each.definition.directory, each.name) for each in SITE.containers} | {
+PLACES = {each.full_name: (each.node, each.definition.project, each.name) for each in SITE.containers} | {
     SITE.node_container(node.name): (node.name, "node", "node") for node in SITE.nodes
 }
 

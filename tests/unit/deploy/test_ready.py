@@ -33,7 +33,7 @@ def needs(key: str) -> Waiting:
 
 def container(key: str, *waits: Waiting, job: bool = False, health: Ask | None = OUTSIDE) -> ResolvedContainer:
     node, _, own = key.partition("/")
-    definition = TEMPLATE.definition.model_copy(update={"once": job})
+    definition = TEMPLATE.definition.model_copy(update={"job": job})
     return replace(TEMPLATE, node=node, name=own, definition=definition, health=None if job else health, waits=waits)
 
 

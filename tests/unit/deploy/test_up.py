@@ -46,7 +46,7 @@ def changing(host: FakeHost) -> list[list[str]]:
 def as_it_should_be(target: Target) -> dict[str, Any]:
     """What the engine tells of a container that `up` has made and that is ready."""
     node = f"toytest-{target.node}"
-    there = inspected("toytest", target.node, target.container, "exited" if target.once else "running")
+    there = inspected("toytest", target.node, target.container, "exited" if target.job else "running")
     labels = {LABEL_HASH: target.hash, LABEL_CONFIG: ""}
     there["Config"]["Labels"] |= labels
     mode = f"container:id of {node}" if target.member_of else ""

@@ -199,9 +199,24 @@ def test_a_near_miss_of_a_required_variable_is_one_problem_not_two():
     assert "required" in found["KEYSTONE_SERVR"]
 
 
-def test_a_retired_variable_is_a_note():
-    outcome = read({"DISCOVERY_SERVICE": {}}, {"DISCOVERY_SERVER": "x"}, retired={"DISCOVERY_SERVER": "Gone."})
-    assert (outcome.errors, outcome.notes) == ((), ("note: DISCOVERY_SERVER is retired: Gone.",))
+def test_a_removed_variable_is_a_note():
+    outcome = read({"DISCOVERY_SERVICE": {}}, {"DISCOVERY_SERVER": "x"}, removed={"DISCOVERY_SERVER": "Gone."})
+    assert (outcome.errors, outcome.notes) == ((), ("note: DISCOVERY_SERVER is removed: Gone.",))
+
+
+@pytest.mark.parametrize(
+    ("env", "value", "notes"),
+    [
+        ({"CIDR": "24"}, 24, ("note: CIDR is TUNNEL_PREFIX now",)),
+        ({"CIDR": "24", "TUNNEL_PREFIX": "25"}, 25, ("note: CIDR is TUNNEL_PREFIX now",)),
+        ({"CIDR_FILE": "/run/prefix"}, 26, ("note: CIDR_FILE is TUNNEL_PREFIX_FILE now",)),
+        ({"TUNNEL_PREFIX": "25"}, 25, ()),
+    ],
+)
+def test_an_earlier_name_still_works(env, value, notes):
+    contract = {"TUNNEL_PREFIX": {"type": "int", "required": True, "aliases": ["CIDR"]}}
+    outcome = read(contract, env, {"/run/prefix": "26"})
+    assert (outcome.values, outcome.errors, outcome.notes) == ({"TUNNEL_PREFIX": value}, (), notes)
 
 
 @pytest.mark.parametrize("name", ["OS_DEFAULT__DEBUG", "OS_OSLO_MESSAGING_RABBIT__SSL", "OS_NEUTRON_CONFIG_FILES"])

@@ -28,7 +28,7 @@ Files      NAME_FILE, the path of a file, may be given instead of any NAME. Do s
 Beyond     OS_<GROUP>__<OPTION> sets any other option, such as OS_DEFAULT__DEBUG=true.
 Writes     /etc/nova/nova.conf
 Waits for  the database of nova
-Retired    DISCOVERY_SERVER: OpenSDN finds its services without it.
+Removed    DISCOVERY_SERVER: OpenSDN finds its services without it.
 """
 
 ONE = """\
@@ -62,7 +62,7 @@ def test_one_variable_at_length(container, name):
     ("name", "said"),
     [
         ("KEYSTONE_SERVR", "did you mean KEYSTONE_SERVER?"),
-        ("DISCOVERY_SERVER", "is retired: OpenSDN"),
+        ("DISCOVERY_SERVER", "is removed: OpenSDN"),
         ("CINDER_SERVER", "belongs to other images"),
         ("WHATEVER", "lists all"),
     ],

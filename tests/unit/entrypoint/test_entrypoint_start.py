@@ -116,7 +116,7 @@ def test_a_secret_file_gives_no_warning(image, tmp_path):
 
 
 def test_prepare_runs_before_and_stops_the_start_when_it_fails(image):
-    image.data["prepare"] = [["sh", "-c", "echo preparing {{ ADMIN_PASSWORD }}"], ["sh", "-c", "echo no; exit 3"]]
+    image.data["pre_start"] = [["sh", "-c", "echo preparing {{ ADMIN_PASSWORD }}"], ["sh", "-c", "echo no; exit 3"]]
     image.data["command"] = ["echo", "started"]
     done = image.start()
     assert (done.returncode, done.stdout) == (1, "")
@@ -126,7 +126,7 @@ def test_prepare_runs_before_and_stops_the_start_when_it_fails(image):
 
 def test_afterwards_runs_beside_and_is_no_child_of_the_process(image, tmp_path):
     script = f"sleep 0.3; grep PPid /proc/$$/status > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/beside"
-    image.data["afterwards"] = [["sh", "-c", script]]
+    image.data["post_start"] = [["sh", "-c", script]]
     image.data["command"] = ["sleep", "1"]
     process = image.popen()
     wait_until((tmp_path / "beside").exists)
@@ -150,7 +150,7 @@ def test_sigterm_ends_the_waiting(image, probe):
 
 def test_sigterm_ends_the_preparing_with_its_command(image, tmp_path):
     pid = tmp_path / "pid"
-    image.data["prepare"] = [["sh", "-c", f"echo $$ > {pid}; exec sleep 60"]]
+    image.data["pre_start"] = [["sh", "-c", f"echo $$ > {pid}; exec sleep 60"]]
     process = image.popen()
     wait_until(lambda: pid.exists() and pid.read_text().strip())
     process.send_signal(signal.SIGTERM)

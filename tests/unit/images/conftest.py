@@ -9,7 +9,7 @@ import pytest
 
 from stackyard.catalogue import Catalogue, catalogue_root, load, releases, sdns
 from stackyard.images.foundations import Foundation, Foundations
-from stackyard.images.parts import File, Recipe
+from stackyard.images.parts import ContextFile, Recipe
 from stackyard.images.recipe import recipe
 from stackyard.images.versions import NOTHING_RECORDED, Record
 
@@ -19,7 +19,7 @@ FOUNDATIONS = Foundations(
         "trixie": Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"}),
         "bookworm": Foundation("stackyard-base:bookworm-000000000000", {"base.yaml": "another base"}),
     },
-    File(b"uv", 0o755, "1.0"),
+    ContextFile(b"uv", 0o755, "1.0"),
 )
 
 

@@ -17,7 +17,7 @@ CHANGES = [
     # file, what is replaced, by what, image -> why
     ("area/app/app.conf.j2", "server", "host", {"app-api": "area/app/app.conf.j2 changed"}),
     ("area/app/service.yaml", "netbase", "tree", dict.fromkeys(ALL[:3], "packages of app changed")),
-    ("area/app/service.yaml", "unpacked: {hello: [usr/bin]}", "", {"app-agent": "packages of app-agent removed"}),
+    ("area/app/service.yaml", "extract: {hello: [usr/bin]}", "", {"app-agent": "packages of app-agent removed"}),
     ("area/app/service.yaml", "The agent.", "An agent.", {"app-agent": "settings of app-agent changed"}),
     ("area/app/service.yaml", "node: compute", "node: controller", {"app-agent": "settings of app-agent changed"}),
     ("area/app/service.yaml", "touch /etc/app/made", "rm -f /x", dict.fromkeys(ALL[:3], "set-up of app changed")),

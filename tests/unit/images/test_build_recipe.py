@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.images.parts import File, Recipe
+from stackyard.images.parts import ContextFile, Recipe
 from stackyard.images.sources import _named
 
 GOLDEN = Path(__file__).parent / "Dockerfile.golden"
@@ -79,7 +79,7 @@ def test_another_cache_changes_no_identity(make: Make) -> None:
     assert [apart.inputs(image) for image in apart.images] == [usual.inputs(image) for image in usual.images]
 
 
-def container_folder(recipe: Recipe, image: str) -> dict[str, File]:
+def container_folder(recipe: Recipe, image: str) -> dict[str, ContextFile]:
     start = f"containers/{image}/"
     return {path.removeprefix(start): file for path, file in recipe.context.items() if path.startswith(start)}
 

@@ -8,7 +8,7 @@ import pytest
 from stackyard.catalogue import catalogue_root, load
 from stackyard.images.foundations import Foundation, Foundations
 from stackyard.images.identity import Identity
-from stackyard.images.parts import File
+from stackyard.images.parts import ContextFile
 from stackyard.images.recipe import recipe
 
 RELEASE, SDN = "2026.2", "ovn"
@@ -37,7 +37,7 @@ REBUILT = [
 
 def identities(root: Path) -> dict[str, str]:
     """Image -> identity."""
-    made = recipe(load(root, RELEASE, SDN), Foundations({"trixie": Foundation("base", {})}, File(b"uv", 0o755)))
+    made = recipe(load(root, RELEASE, SDN), Foundations({"trixie": Foundation("base", {})}, ContextFile(b"uv", 0o755)))
     return {image: Identity(made.inputs(image)).value for image in made.images}
 
 

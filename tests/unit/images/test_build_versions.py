@@ -43,7 +43,7 @@ def test_what_apt_is_asked(small: Catalogue, image: str, expected: list[str]) ->
 
 def test_a_sub_is_asked_for_with_the_packages_below_it_and_adds_only_its_own(root: Path) -> None:
     path = root / "area/app/service.yaml"
-    path.write_text(path.read_text().replace("unpacked: {hello: [usr/bin]}", "packages: [hello, netbase]"))
+    path.write_text(path.read_text().replace("extract: {hello: [usr/bin]}", "packages: [hello, netbase]"))
     agent = load(root, "1", "plain").image("app-agent")
     assert requests(*agent) == ["install netbase", "install netbase hello"]
     assert installed(RECORD, *agent) == {"hello": "2.10-5"}
@@ -53,13 +53,13 @@ def test_what_the_base_has_is_not_installed_again_but_upgraded(small: Catalogue)
     assert installed(RECORD, *small.image("app")) == {"netbase": "6.5"}
     assert installed(RECORD, *small.image("app-api")) == {}
     assert installed(RECORD, *small.image("db")) == {"hello": "2.10-5", "libc6": "2.41-12+deb13u1"}
-    assert extracted(RECORD, small.image("app-agent")[1].unpacked) == {"hello": "2.10-5"}
+    assert extracted(RECORD, small.image("app-agent")[1].extract) == {"hello": "2.10-5"}
 
 
 def test_a_build_step_reads_a_line_a_package_and_stops_at_what_is_not_resolved(small: Catalogue) -> None:
     assert listing(installed(RECORD, *small.image("db"))) == b"hello=2.10-5\nlibc6=2.41-12+deb13u1\n"
     assert listing(installed(Record(), *small.image("db"))) == b"not resolved\n"
-    assert listing(extracted(Record(), small.image("app-agent")[1].unpacked)) == b"not resolved\n"
+    assert listing(extracted(Record(), small.image("app-agent")[1].extract)) == b"not resolved\n"
 
 
 def test_a_record_is_read_as_it_was_written() -> None:

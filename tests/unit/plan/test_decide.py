@@ -21,7 +21,7 @@ _IDS = itertools.count()
 def started(target: Target, nodes: dict[str, Running], **changes: object) -> Running:
     """What the engine shows once a target was made and started."""
     node = nodes.get(target.member_of or "")
-    done = {"status": "exited", "exit_code": 0} if target.once else {"status": "running"}
+    done = {"status": "exited", "exit_code": 0} if target.job else {"status": "running"}
     labels = {
         "stackyard.node": target.node,
         "stackyard.container": target.container,

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from stackyard.effects.openstack import ApiError
-from stackyard.verify.capture import Tap
+from stackyard.verify.capture import CapturePoint
 from stackyard.verify.frames import Frames
 from stackyard.verify.guest import Guest
 from stackyard.verify.target import ComputeNode, Target
@@ -169,8 +169,8 @@ class FakeCapture:
     started = 0
     stopped = 0
 
-    def __init__(self, _engine, tap):
-        self.tap = tap
+    def __init__(self, _engine, point):
+        self.point = point
         self.frames = Frames()
 
     def start(self):
@@ -201,7 +201,9 @@ def target(folder: Path) -> Target:
         hypervisor="nova-compute",
         credentials={},
         hosts=tuple(ComputeNode(name, zone, TUNNELS[name], zone) for name, zone in HOSTS.items()),
-        taps=tuple(Tap(name, f"tap-{name}", f"demo-{name}", "image", ("tcpdump", "-nn")) for name in HOSTS),
+        capture_points=tuple(
+            CapturePoint(name, f"tap-{name}", f"demo-{name}", "image", ("tcpdump", "-nn")) for name in HOSTS
+        ),
         guest=guest,
         tag="run",
     )

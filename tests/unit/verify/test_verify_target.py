@@ -54,13 +54,13 @@ def test_nodes_that_share_a_zone_are_asked_for_by_name():
 
 
 def test_the_capture_runs_beside_the_node_with_little():
-    tap = target(resolved(), None, "run").taps[0]
-    line = " ".join(tap.start)
+    point = target(resolved(), None, "run").capture_points[0]
+    line = " ".join(point.start)
     assert "--network container:toy-compute1" in line
     assert "--cap-drop ALL --cap-add NET_RAW --cap-add SETUID --cap-add SETGID" in line
     assert "--entrypoint tcpdump registry/switch:1 -nn -i eth1 udp port 4789" in line
     assert "--privileged" not in line
-    assert tap.stop == ["rm", "--force", "stackyard-verify-run-toy-compute1"]
+    assert point.stop == ["rm", "--force", "stackyard-verify-run-toy-compute1"]
 
 
 @pytest.mark.parametrize(

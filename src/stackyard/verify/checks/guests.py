@@ -8,13 +8,13 @@ from stackyard.errors import StackyardError
 from stackyard.verify import script
 from stackyard.verify.console import Marker, last, markers
 from stackyard.verify.context import Run, Vm
-from stackyard.verify.outcome import Saw
+from stackyard.verify.outcome import Finding
 from stackyard.verify.wait import until
 
 INTERVAL = 1.0
 
 
-def console(run: Run) -> Saw:
+def console(run: Run) -> Finding:
     """The console log of each VM says that it has booted, and got the address of its port."""
     found = _on_consoles(run, "console log", 150, lambda _vm, seen: _missing_boot(seen))
     for vm in run.vms:
@@ -22,7 +22,7 @@ def console(run: Run) -> Saw:
         if lease["address"] != vm.address:
             raise StackyardError(f"{vm.name} has the address {lease['address']} from DHCP, and its port {vm.address}")
     booted = {vm.host.name: float((last(found[vm.id], boot="started") or {})["uptime"]) for vm in run.vms}
-    return Saw("booted in " + ", ".join(f"{time:.1f} s on {node}" for node, time in booted.items()), booted)
+    return Finding("booted in " + ", ".join(f"{time:.1f} s on {node}" for node, time in booted.items()), booted)
 
 
 def _missing_boot(seen: list[Marker]) -> str:
@@ -31,7 +31,7 @@ def _missing_boot(seen: list[Marker]) -> str:
     return "" if last(seen, "address", dhcp="ok") else "has no address from DHCP"
 
 
-def metadata(run: Run) -> Saw:
+def metadata(run: Run) -> Finding:
     """Each VM gets its own metadata, and runs the script that came with it."""
 
     def missing_metadata(vm: Vm, seen: list[Marker]) -> str:
@@ -43,10 +43,10 @@ def metadata(run: Run) -> Saw:
 
     found = _on_consoles(run, "metadata", 90, missing_metadata)
     ids = {vm.name: (last(found[vm.id], "instance-id", metadata="ok") or {})["instance-id"] for vm in run.vms}
-    return Saw(", ".join(ids.values()), ids)
+    return Finding(", ".join(ids.values()), ids)
 
 
-def ping(run: Run) -> Saw:
+def ping(run: Run) -> Finding:
     """Each VM of a pair gets an answer from the other."""
 
     def missing_answer(vm: Vm, seen: list[Marker]) -> str:
@@ -59,10 +59,10 @@ def ping(run: Run) -> Saw:
         for vm in run.vms
         for peer in run.peers(vm)
     }
-    return Saw(", ".join(f"{way} {time:.1f} ms" for way, time in times.items()), times)
+    return Finding(", ".join(f"{way} {time:.1f} ms" for way, time in times.items()), times)
 
 
-def tcp(run: Run) -> Saw:
+def tcp(run: Run) -> Finding:
     """Each VM of a pair gets 1 MB from the other, unchanged."""
 
     def wanted(peer: Vm) -> Mapping[str, str]:
@@ -87,7 +87,7 @@ def tcp(run: Run) -> Saw:
         for peer in run.peers(vm):
             marker = last(found[vm.id], **wanted(peer)) or {}
             times[f"{peer.address} > {vm.address}"] = round(float(marker["end"]) - float(marker["begin"]), 2)
-    return Saw("1 MB " + ", ".join(f"{way} {time:.1f} s" for way, time in times.items()), times)
+    return Finding("1 MB " + ", ".join(f"{way} {time:.1f} s" for way, time in times.items()), times)
 
 
 def _on_consoles(

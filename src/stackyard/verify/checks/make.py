@@ -6,7 +6,7 @@ from stackyard.errors import StackyardError
 from stackyard.verify import script
 from stackyard.verify.capture import begin
 from stackyard.verify.context import Run, Vm
-from stackyard.verify.outcome import Saw
+from stackyard.verify.outcome import Finding
 from stackyard.verify.wait import until
 
 CIDR = "10.77.0.0/24"
@@ -14,15 +14,15 @@ RAM = 128
 """MB of a VM: the kernel starts in 96, and not in 64."""
 
 
-def image(run: Run) -> Saw:
+def image(run: Run) -> Finding:
     """The guest can be uploaded."""
     guest = run.target.guest
     run.image = run.cloud.upload(run.target.prefix, guest)
     size = sum(guest.sizes.values()) / 1e6
-    return Saw(f"guest {guest.identity}, {size:.1f} MB", {"image": run.image, "packages": guest.packages})
+    return Finding(f"guest {guest.identity}, {size:.1f} MB", {"image": run.image, "packages": guest.packages})
 
 
-def network(run: Run) -> Saw:
+def network(run: Run) -> Finding:
     """A network with a subnet, a port for each VM, a security group and a flavor can be made."""
     names = run.target.prefix
     run.flavor = run.cloud.make_flavor(f"{names}flavor", RAM)
@@ -33,21 +33,23 @@ def network(run: Run) -> Saw:
         port = run.cloud.make_port(f"{names}{host.name}", run.network.id, group)
         run.vms.append(Vm(f"{names}{host.name}", host, port))
     made = run.network
-    return Saw(
+    return Finding(
         f"{CIDR}, {made.kind} {made.segment}, MTU {made.mtu}",
         {"kind": made.kind, "segment": made.segment, "mtu": made.mtu, "ports": [vm.address for vm in run.vms]},
     )
 
 
-def listen(run: Run) -> Saw:
+def listen(run: Run) -> Finding:
     """The tunnel network of each node can be listened to, before anything is said."""
     if not run.captures:
         raise StackyardError("no compute node runs the container that captures")
     begin(run.captures)
-    return Saw(", ".join(capture.tap.node for capture in run.captures), {"command": list(run.captures[0].tap.command)})
+    return Finding(
+        ", ".join(capture.point.node for capture in run.captures), {"command": list(run.captures[0].point.command)}
+    )
 
 
-def boot(run: Run) -> Saw:
+def boot(run: Run) -> Finding:
     """A VM in the zone of each compute node becomes ACTIVE."""
     asked = []
     for vm in run.vms:
@@ -73,10 +75,10 @@ def boot(run: Run) -> Saw:
         )
 
     until(building, what="VMs to become ACTIVE", deadline=240, told=run.tell)
-    return Saw(f"{len(run.vms)} VMs ACTIVE", {vm.name: vm.id for vm in run.vms})
+    return Finding(f"{len(run.vms)} VMs ACTIVE", {vm.name: vm.id for vm in run.vms})
 
 
-def placement(run: Run) -> Saw:
+def placement(run: Run) -> Finding:
     """Each VM runs on the node of its zone."""
     found = [(vm, run.cloud.server(vm.id)) for vm in run.vms]
     wrong = [
@@ -87,7 +89,7 @@ def placement(run: Run) -> Saw:
     ]
     if wrong:
         raise StackyardError("; ".join(wrong))
-    return Saw(
+    return Finding(
         ", ".join(f"{vm.address} on {server.host} in {server.zone}" for vm, server in found),
         {vm.name: server.host for vm, server in found},
     )

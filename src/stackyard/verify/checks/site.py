@@ -6,24 +6,26 @@ from stackyard.errors import StackyardError
 from stackyard.verify.clean import clean
 from stackyard.verify.cloud import Compute
 from stackyard.verify.context import Run
-from stackyard.verify.outcome import Saw
+from stackyard.verify.outcome import Finding
 from stackyard.verify.target import ComputeNode
 from stackyard.verify.wait import until
 
 
-def sign_in(run: Run) -> Saw:
+def sign_in(run: Run) -> Finding:
     """The administrator can sign in, and each API answers."""
     found = run.cloud.endpoints()
-    return Saw(f"{', '.join(found)} answer", found)
+    return Finding(f"{', '.join(found)} answer", found)
 
 
-def leftovers(run: Run) -> Saw:
+def leftovers(run: Run) -> Finding:
     """Nothing of an earlier run is in the way."""
     found = clean(run.cloud, run.target.tag, run.tell)
-    return Saw(f"{len(found)} things removed" if found else "none", {"removed": [thing.name for thing in found]})
+    return Finding(
+        f"{len(found)} resources removed" if found else "none", {"removed": [resource.name for resource in found]}
+    )
 
 
-def nodes(run: Run) -> Saw:
+def nodes(run: Run) -> Finding:
     """Each compute node is up, and in its availability zone."""
     hosts = run.target.hosts
 
@@ -39,7 +41,7 @@ def nodes(run: Run) -> Saw:
     problems = [problem for host in hosts for problem in _node(host, known.get(host.name))]
     if problems:
         raise StackyardError("; ".join(problems))
-    return Saw(", ".join(f"{host.name} in {host.zone}" for host in hosts), {host.name: host.zone for host in hosts})
+    return Finding(", ".join(f"{host.name} in {host.zone}" for host in hosts), {host.name: host.zone for host in hosts})
 
 
 def _node(host: ComputeNode, found: Compute | None) -> list[str]:
@@ -53,7 +55,7 @@ def _node(host: ComputeNode, found: Compute | None) -> list[str]:
     return problems
 
 
-def agents(run: Run) -> Saw:
+def agents(run: Run) -> Finding:
     """Each compute node has network agents, and all of them are alive."""
     hosts = {host.name for host in run.target.hosts}
 
@@ -64,10 +66,10 @@ def agents(run: Run) -> Saw:
 
     until(dead, what="network agents", deadline=30, told=run.tell, interval=1)
     kinds = sorted({agent.kind for agent in run.cloud.agents() if agent.host in hosts})
-    return Saw(f"{', '.join(kinds)} on each node", {"agents": kinds})
+    return Finding(f"{', '.join(kinds)} on each node", {"agents": kinds})
 
 
-def cleaned(run: Run) -> Saw:
+def cleaned(run: Run) -> Finding:
     """All that was made can be deleted, and is gone."""
     found = clean(run.cloud, run.target.tag, run.tell)
-    return Saw(f"{len(found)} things deleted", {"deleted": [thing.name for thing in found]})
+    return Finding(f"{len(found)} resources deleted", {"deleted": [resource.name for resource in found]})

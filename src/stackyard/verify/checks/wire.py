@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from stackyard.verify.context import Run
 from stackyard.verify.frames import Expected, Frame, exchange, expected, missing
-from stackyard.verify.outcome import Saw
+from stackyard.verify.outcome import Finding
 from stackyard.verify.wait import until
 
 
-def wire(run: Run) -> Saw:
+def wire(run: Run) -> Finding:
     """The pings were seen between the nodes, in both directions, in the site's encapsulation."""
     encapsulation = run.target.encapsulation
 
     def unseen() -> str:
         problems = []
         for capture in run.captures:
-            found = missing(capture.frames.seen(), _expected(run, capture.tap.node), encapsulation)
-            problems += [f"on {capture.tap.node}, in {capture.frames.records} frames: {each}" for each in found]
+            found = missing(capture.frames.seen(), _expected(run, capture.point.node), encapsulation)
+            problems += [f"on {capture.point.node}, in {capture.frames.records} frames: {each}" for each in found]
         return "; ".join(problems)
 
     until(unseen, what=f"pings in {encapsulation} on the tunnel network", deadline=20, told=run.tell)
     lines: list[str] = []
     for capture in run.captures:
         frames = capture.frames.seen()
-        requests = [each for each in _expected(run, capture.tap.node) if each.kind == "request"]
+        requests = [each for each in _expected(run, capture.point.node) if each.kind == "request"]
         shown = [pair for each in requests if (pair := exchange(frames, each, encapsulation))]
-        lines.append(f"tunnel network of {capture.tap.node}:")
+        lines.append(f"tunnel network of {capture.point.node}:")
         lines += [line for pair in sorted(shown, key=_begun) for each in pair for line in str(each).splitlines()]
     total = sum(len(capture.frames.seen()) for capture in run.captures)
-    return Saw(f"{total} pings in {encapsulation}, both ways", {"pings": total}, lines)
+    return Finding(f"{total} pings in {encapsulation}, both ways", {"pings": total}, lines)
 
 
 def _begun(pair: tuple[Frame, Frame]) -> str:

@@ -119,6 +119,17 @@ def test_the_entrypoint_works_on_each_suite(image: str) -> None:
     assert compiled.removeprefix("__pycache__/main.cpython-3").split(".")[0] == version.split(".")[1]
 
 
+def test_each_suite_has_a_record_and_its_images_have_the_versions_of_it(suites: Yard) -> None:
+    records = {path.name.split("-")[1]: path for path in (suites.folder / "state/build").glob("packages-*.json")}
+    assert records.keys() == {"trixie", "bookworm"}
+    made = json.loads(records["bookworm"].read_text())
+    installed = inside("old-sub", "dpkg-query --show --showformat '${Package} ${Version}\\n' hello python3 tini")
+    wanted = {**made["base"], **made["answers"]["install hello"]}
+    assert dict(line.split() for line in installed.splitlines()) == {
+        name: wanted[name] for name in ("hello", "python3", "tini")
+    }
+
+
 def test_another_base_rebuilds_only_what_begins_with_it(suites: Yard, changed: Yard) -> None:
     changed.change("releases/1/base.yaml", "[python3, tini]", "[python3, tini, netbase]")
     assert set(suites.plan("new", "old", "old-sub")) == {"old", "old-sub"}

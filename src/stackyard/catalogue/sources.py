@@ -12,7 +12,7 @@ from stackyard.model.service import Image, Published, Service
 Found = Iterator[tuple[Loc, str, str]]
 
 ARTEFACT = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+(:[\w.-]+)? +sha256=[0-9a-f]{64}")
-FOR_DISTRIBUTIONS = ("distribution", "python", "packages", "extract", "repository", "bakes")
+FOR_DISTRIBUTIONS = ("distribution", "python", "patches", "packages", "extract", "repository", "bakes")
 """Keys of an image that only a distribution of the release has a use for."""
 
 

@@ -63,7 +63,7 @@ def image(folder: Path, *, templates: bool) -> Path:
     (folder / "templates").mkdir(parents=True)
     (folder / "templates" / "bench.conf.j2").write_text(template())
     rendered = {"/etc/bench/bench.conf": {"source": "bench.conf.j2", "mode": "0400"}} if templates else {}
-    data = {"version": 1, "image": "bench", "contract": contract(), "templates": rendered, "command": ["true"]}
+    data = {"version": 2, "image": "bench", "contract": contract(), "templates": rendered, "command": ["true"]}
     (folder / "container.json").write_text(json.dumps(data))
     return folder
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stackyard.catalogue.layers import SITE, files_in
 from stackyard.catalogue.problems import near, suggest
@@ -21,6 +21,7 @@ LOCKS = ("entrypoint", "common")
 
 _TABLES = ("contract", "templates", "files", "removed")
 CONCATENATED = ("uses", "pre_start", "post_start", "wait_for")
+T = TypeVar("T")
 _LAST = ("command", "health", "bootstrap", "overrides", "plain_environment")
 
 
@@ -52,7 +53,7 @@ class Catalogue:
     known: tuple[str, ...]
     added: frozenset[str]
     roles: dict[str, tuple[str, ...]]
-    _effective: dict[str, Runtime] = field(default_factory=dict, compare=False, repr=False)
+    _remembered: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def first(self) -> str:
@@ -85,7 +86,10 @@ class Catalogue:
 
     def files(self, service: str) -> dict[str, Path]:
         """Path in a service's folder -> file, that of the highest layer."""
-        return {name: file for folder in self.folders[service] for name, file in files_in(folder).items()}
+        folders = self.folders[service]
+        return self.remembered(
+            "files", service, lambda: {name: file for each in folders for name, file in files_in(each).items()}
+        )
 
     def versions(self, service: str) -> dict[str, list[Path]]:
         """File of a service, or lock of its images -> the files of all layers, the one that counts last."""
@@ -157,9 +161,14 @@ class Catalogue:
         A base gives its subs a file system, not its contract: what bootstraps a database needs
         credentials that a compute node never sees.
         """
-        if image not in self._effective:
-            self._effective[image] = merged(list(self.find(image)))
-        return self._effective[image]
+        return self.remembered("effective", image, lambda: merged(list(self.find(image))))
+
+    def remembered(self, what: str, name: str, make: Callable[[], T]) -> T:
+        """What is asked for often; it is made once, because a catalogue does not change."""
+        if (what, name) not in self._remembered:
+            self._remembered[what, name] = make()
+        made: T = self._remembered[what, name]
+        return made
 
     def find(self, image: str) -> tuple[Service, Image]:
         """An image of the structure, or of any service. Raises InputError when there is none."""

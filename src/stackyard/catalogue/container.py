@@ -148,7 +148,7 @@ def marked(catalogue: Catalogue, image: str) -> list[dict[str, Any]]:
 
 def _step(catalogue: Catalogue, image: str, step: BootstrapStep) -> dict[str, Any]:
     """A step with its identity, and those of earlier versions that stand for it."""
-    identity = step_identity(catalogue, image, step)
+    identity = catalogue.remembered("step", f"{image}/{step.name}", lambda: step_identity(catalogue, image, step))
     return {**step.model_dump(mode="json"), "identity": identity, "adopts": list(step.adopts.get(identity, ()))}
 
 

@@ -356,4 +356,4 @@ def _quoted(text: str) -> str:
 
 
 def _json(data: object) -> ContextFile:
-    return ContextFile(json.dumps(data, indent=1, sort_keys=True).encode() + b"\n")
+    return ContextFile(json.dumps(data, sort_keys=True).encode() + b"\n")

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, meta
 
 from stackyard.catalogue import Catalogue
 from stackyard.images.parts import ContextFile
@@ -20,6 +17,12 @@ FOLDER = "/opt/stackyard/container/"
 DESCRIBES = ("contract", "known", "removed", "title", "templates")
 """Keys of container.json that name no file to run."""
 _WORD = re.compile(r"[\w.+/-]+")
+_LITERAL = r"""(?:"[^"]*"|'[^']*')"""
+_REFERENCE = re.compile(
+    r"\{%[-+]?\s*(?:import|include|from|extends)\b"
+    rf"(?:\s*({_LITERAL}|\[(?:\s*{_LITERAL}\s*,?)+\s*\])\s*(?=[-+%]|import|as|with|ignore))?"
+)
+"""The templates that a statement of Jinja names; nothing where it computes a name."""
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
 
@@ -80,15 +83,10 @@ def _closure(
     return sorted(found)
 
 
-@cache
-def _references(template: str) -> frozenset[str | None]:
-    return frozenset(meta.find_referenced_templates(Environment().parse(template)))  # noqa: S701 - nothing is rendered
-
-
 def _imported(template: str, templates: Iterable[str]) -> Iterable[str]:
     """The templates that a template imports or includes; all of them when it computes a name."""
-    names = _references(template)
-    return templates if None in names else [name for name in names if name]
+    named = _REFERENCE.findall(template)
+    return [name.strip("\"'") for each in named for name in re.findall(_LITERAL, each)] if all(named) else templates
 
 
 def _named(text: str, scripts: Iterable[str]) -> Iterator[str]:

@@ -11,7 +11,6 @@ from stackyard.images.parts import Recipe, digest
 
 LABEL_IDENTITY = "stackyard.identity"
 LABEL_INPUTS = "stackyard.inputs"
-LABEL_RELEASE = "stackyard.release"
 
 State = Literal["new", "changed", "current"]
 SHOWN = 4

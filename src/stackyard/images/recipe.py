@@ -122,7 +122,7 @@ class RecipeBuilder(SharedStages):
     ) -> tuple[list[str], str, str]:
         """Mounts, command and digest of what applies an image's patches to Python packages in directories."""
         script, script_digest = self.step("python-patches")
-        files = sources.service_files(self.catalogue, service.service)
+        files = self.catalogue.files(service.service)
         hashes = [
             self.put(f"patches/{name}/{number:03}-{patch.replace('/', '-')}", sources.load(files[patch]))
             for number, patch in enumerate(image.patches)
@@ -166,7 +166,7 @@ class RecipeBuilder(SharedStages):
         for target in sorted({path for level in levels for path in level.templates}):
             lines += [f"mkdir -p {shlex.quote(_parent(target))}", shlex.join(["ln", "-sfn", ROOT + target, target])]
         hashes = []
-        available = sources.service_files(self.catalogue, service.service)
+        available = self.catalogue.files(service.service)
         for target, source in sorted({each: path for level in levels for each, path in level.files.items()}.items()):
             hashes.append(self.put(f"setup/{name}/files{target}", sources.load(available[source])))
             copied = shlex.quote(f"/mnt/setup/files{target}")
@@ -278,7 +278,7 @@ class RecipeBuilder(SharedStages):
             )
         }
         owner, _ = self._find(name)
-        bake = sources.service_files(self.catalogue, owner.service)["bake.sh"]
+        bake = self.catalogue.files(owner.service)["bake.sh"]
         inputs[self.catalogue.origin(bake)] = self.put("database/bake.sh", sources.load(bake))
         for service, image in services.items():
             inputs[f"bootstrap of {service}"] = self._baked(service, image, sorted(environment))

@@ -129,7 +129,7 @@ class SharedStages:
             self.stages[MAVEN] = Stage(MAVEN, self.lib(first), (self._program(MAVEN, first, packages),))
         stage = f"maven.{lock}"
         if stage not in self.stages:
-            file = sources.maven_lock(self.catalogue, lock)
+            file = sources.lock(self.catalogue, lock, "maven")
             path = f"maven/{lock}.txt"
             script, script_digest = self.step("maven-artefacts")
             mounts = [SCRATCH, script, bind(path, f"/mnt/{path}")]

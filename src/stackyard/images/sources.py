@@ -48,11 +48,6 @@ def launcher(interpreter: str) -> ContextFile:
     return ContextFile(f"#!{interpreter} ".encode() + text, 0o755)
 
 
-def service_files(catalogue: Catalogue, service: str) -> dict[str, Path]:
-    """Path in a service's folder -> file, without service.yaml; those of higher layers take the place of others."""
-    return catalogue.files(service)
-
-
 def container_files(catalogue: Catalogue, image: str, data: Mapping[str, Any]) -> dict[str, Path]:
     """Path in an image's container folder -> file: those that its container.json, ``data``, refers to.
 
@@ -60,7 +55,7 @@ def container_files(catalogue: Catalogue, image: str, data: Mapping[str, Any]) -
     other scripts of these name.
     """
     service, _ = catalogue.image(image)
-    own = service_files(catalogue, service.service)
+    own = catalogue.files(service.service)
     shared = {path.name: path for path in catalogue.fragment_templates.glob("*.j2")}
     templates = shared | {name: path for name, path in own.items() if name.endswith(".j2")}
     scripts = {name: path for name, path in own.items() if not name.endswith(".j2")}
@@ -116,19 +111,14 @@ def load(path: Path) -> ContextFile:
     return ContextFile(path.read_bytes(), 0o755 if path.stat().st_mode & EXECUTABLE else 0o644)
 
 
-def lock(catalogue: Catalogue, name: str) -> ContextFile:
-    """A lock of Python packages."""
-    return ContextFile(catalogue.lock(name).read_bytes())
+def lock(catalogue: Catalogue, name: str, kind: str = "python") -> ContextFile:
+    """A lock of Python packages or Maven artefacts."""
+    return ContextFile(catalogue.lock(name, kind).read_bytes())
 
 
 def packages_in(lock_file: ContextFile) -> int:
     """How many packages a lock has."""
     return len(re.findall(rb"^[A-Za-z0-9][^=\n]*==", _bytes(lock_file), re.MULTILINE))
-
-
-def maven_lock(catalogue: Catalogue, name: str) -> ContextFile:
-    """A lock of Maven artefacts."""
-    return ContextFile(catalogue.lock(name, "maven").read_bytes())
 
 
 def artefacts_in(lock_file: ContextFile) -> int:

@@ -16,6 +16,10 @@ test:
 long:
     ./test long
 
+# What is long and rarely broken, before a release.
+full:
+    ./test full
+
 # Mend what the linters can mend.
 format:
     .venv/bin/ruff check --fix --quiet . || true

@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from stackyard.bundle import compose
-from stackyard.bundle.compose import NODE_PROJECT, NODE_SERVICE, Service
+from stackyard.bundle import compose, virtual
+from stackyard.bundle.compose import Service
 from stackyard.bundle.envfile import common, env_file
 from stackyard.bundle.file import File
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
@@ -68,15 +68,15 @@ def _projects(site: ResolvedSite) -> Iterable[tuple[str, str, list[ResolvedConta
 
 
 def _node(site: ResolvedSite, node: PlacedNode) -> tuple[dict[str, File], Target]:
-    service = compose.node_service(site, node)
-    target = _target(site, node.name, NODE_PROJECT, NODE_SERVICE, service)
+    service = virtual.node_service(site, node)
+    target = _target(site, node.name, virtual.NODE, virtual.NODE, service)
     networks = {kind: {"name": f"{site.name}-{kind}", "external": True} for kind in ("management", "tunnel")}
     document = {
-        "name": compose.project_name(site, node.name, NODE_PROJECT),
-        "services": {NODE_SERVICE: _labelled(service, target)},
+        "name": compose.project_name(site, node.name, virtual.NODE),
+        "services": {virtual.NODE: _labelled(service, target)},
         "networks": networks,
     }
-    return {f"{NODE_PROJECT}/{COMPOSE_FILE}": File(_yaml(document))}, target
+    return {f"{virtual.NODE}/{COMPOSE_FILE}": File(_yaml(document))}, target
 
 
 def _project(
@@ -88,7 +88,7 @@ def _project(
     files = {f"{project}/{COMMON_ENV}": File(env_file(shared))}
     for container in containers:
         own = {name: value for name, value in container.values.items() if shared.get(name) != value}
-        service = compose.container_service(site, container, own)
+        service = compose.container_service(site, container, own, virtual.joined(site, container))
         target = _container_target(site, container, service, shared, key)
         services[container.name] = _labelled(service, target)
         targets.append(target)
@@ -136,7 +136,7 @@ def _container_target(
 def _target(site: ResolvedSite, node: str, project: str, container: str, service: Service) -> Target:
     """What a container should be, as far as its compose service tells."""
     ignored = ("image", "environment", "env_file", "container_name", "labels")
-    own_namespace = project == NODE_PROJECT
+    own_namespace = project == virtual.NODE
     networks = service["networks"] if own_namespace else {}
     return Target(
         name=service["container_name"],

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from stackyard.plan.resolved import Mount, PlacedNode, ResolvedContainer, ResolvedSite
+from stackyard.plan.resolved import Mount, ResolvedContainer, ResolvedSite
 
 Service = dict[str, Any]
 
 ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
-NODE_PROJECT = "node"
-NODE_SERVICE = "node"
 LABEL_SITE = "stackyard.site"
 LABEL_NODE = "stackyard.node"
 LABEL_CONTAINER = "stackyard.container"
 LABEL_JOB = "stackyard.job"
 
-_LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 _HEALTHCHECK = {
     "test": ["CMD", ENTRYPOINT, "health"],
     "interval": "30s",
@@ -35,46 +33,7 @@ def project_name(site: ResolvedSite, node: str, project: str) -> str:
     return f"{site.name}-{node}-{project}"
 
 
-def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
-    """The container that is a virtual node: it owns the network namespace and publishes the ports."""
-    return {
-        "image": site.node_image,
-        "container_name": site.node_container(node.name),
-        "hostname": node.name,
-        "networks": {
-            "management": {_address_key(node.management.version): str(node.management)},
-            "tunnel": {_address_key(node.tunnel.version): str(node.tunnel)},
-        },
-        "extra_hosts": [f"{each.name}:{each.management}" for each in site.nodes],
-        **({"ports": _ports(site, node)} if node.published else {}),
-        **_confined(),
-        "read_only": True,
-        "tmpfs": ["/tmp:mode=1777", f"/run/stackyard:{_owned(site.node_user)}"],  # noqa: S108 - in the container
-        "restart": "unless-stopped",
-        "stop_grace_period": "5s",
-        "logging": _LOGGING,
-        "labels": _labels(site.name, node.name, NODE_SERVICE, job=False),
-    }
-
-
-def _address_key(version: int) -> str:
-    return f"ipv{version}_address"
-
-
-def _ports(site: ResolvedSite, node: PlacedNode) -> list[dict[str, Any]]:
-    return [
-        {
-            "target": port.port,
-            "published": str(port.host_port),
-            "host_ip": str(site.site.publish.address),
-            "protocol": "tcp",
-            "mode": "host",
-        }
-        for port in sorted(node.published, key=lambda port: port.port)
-    ]
-
-
-def _confined(*capabilities: str, system_paths: bool = False) -> Service:
+def confined(*capabilities: str, system_paths: bool = False) -> Service:
     """No privileges but those named.
 
     Where the host has AppArmor, the engine's profile forbids to write /proc/sys and to mount, whatever else is given.
@@ -86,31 +45,32 @@ def _confined(*capabilities: str, system_paths: bool = False) -> Service:
     return {"cap_drop": ["ALL"], **added, "security_opt": options}
 
 
-def _owned(user: int) -> str:
+def owned(user: int) -> str:
+    """Options of a tmpfs that belongs to a user."""
     return f"uid={user},gid={user},mode=0755"
 
 
-def _labels(site: str, node: str, container: str, *, job: bool) -> dict[str, str]:
-    labels = {LABEL_SITE: site, LABEL_NODE: node, LABEL_CONTAINER: container}
-    return {**labels, **({LABEL_JOB: "true"} if job else {})}
+def labels(site: str, node: str, container: str, *, job: bool) -> dict[str, str]:
+    """Labels that say what of which site a container is."""
+    names = {LABEL_SITE: site, LABEL_NODE: node, LABEL_CONTAINER: container}
+    return {**names, **({LABEL_JOB: "true"} if job else {})}
 
 
-def container_service(site: ResolvedSite, container: ResolvedContainer, own: dict[str, str]) -> Service:
-    """A container that joins its node. ``own`` are the variables that are not in common.env."""
+def container_service(
+    site: ResolvedSite, container: ResolvedContainer, own: dict[str, str], joined: Service
+) -> Service:
+    """A container that joins its node as ``joined`` says. ``own`` are the variables that are not in common.env."""
     definition = container.definition
-    node = site.node_container(container.node)
     environment = {**own, **{f"{name}_FILE": f"/run/secrets/{name}" for name in container.secrets}}
     service: Service = {
         "image": container.image,
         "container_name": container.full_name,
-        "network_mode": f"container:{node}",
-        **({"pid": f"container:{node}"} if definition.node_pid else {}),
-        **({"cgroup": "host"} if definition.node_cgroup else {}),
+        **joined,
         **({"command": [_escaped(argument) for argument in definition.arguments]} if definition.arguments else {}),
         "env_file": ["common.env"],
         **({"environment": {name: _escaped(environment[name]) for name in sorted(environment)}} if environment else {}),
         **({"secrets": _secrets(container)} if container.secrets else {}),
-        **_confined(*definition.capabilities, system_paths=definition.system_paths),
+        **confined(*definition.capabilities, system_paths=definition.system_paths),
         "read_only": definition.read_only,
         "tmpfs": _tmpfs(container),
         **({"volumes": [_mount(mount) for mount in container.mounts]} if container.mounts else {}),
@@ -120,8 +80,8 @@ def container_service(site: ResolvedSite, container: ResolvedContainer, own: dic
         "restart": "on-failure" if definition.job else "unless-stopped",
         "stop_grace_period": f"{definition.stop_seconds}s",
         **({"healthcheck": _HEALTHCHECK} if container.health else {}),
-        "logging": _LOGGING,
-        "labels": _labels(site.name, container.node, container.name, job=definition.job),
+        "logging": LOGGING,
+        "labels": labels(site.name, container.node, container.name, job=definition.job),
     }
     return service
 
@@ -147,9 +107,9 @@ def _secrets(container: ResolvedContainer) -> list[dict[str, str]]:
 
 
 def _tmpfs(container: ResolvedContainer) -> list[str]:
-    owned = _owned(container.user)
-    more = [path if ":" in path else f"{path}:{owned}" for path in container.definition.tmpfs]
-    return ["/tmp:mode=1777", f"/run/stackyard:{owned}", *more]  # noqa: S108 - in the container
+    options = owned(container.user)
+    more = [path if ":" in path else f"{path}:{options}" for path in container.definition.tmpfs]
+    return ["/tmp:mode=1777", f"/run/stackyard:{options}", *more]  # noqa: S108 - in the container
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stackyard.bundle.compose import LABEL_NODE, LABEL_SITE
 from stackyard.deploy.apply import remove_containers
-from stackyard.deploy.observe import containers, is_node, observe
+from stackyard.deploy.observe import containers, observe
 from stackyard.deploy.state import SiteState, locked
 from stackyard.effects.host import Host
 from stackyard.events import Event, Report
@@ -29,8 +29,8 @@ def down(host: Host, site: str, report: Report, *, volumes: bool = False) -> boo
         run = partial(host.engine.run, pass_fds=(lock,))
         there = observe(host.engine, site)
         found = list(there.containers.values())
-        nodes = [each for each in found if is_node(each)]
-        members = [each for each in found if not is_node(each)]
+        nodes = [each for each in found if each.is_node]
+        members = [each for each in found if not each.is_node]
         for kind, gone in (("containers", members), ("nodes", nodes)):
             if gone:
                 report(Event("started", site, f"removing {len(gone)} {kind}"))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_SITE, NODE_SERVICE
+from stackyard.bundle.compose import LABEL_SITE
 from stackyard.effects.engine import Engine
 from stackyard.plan.observed import Network, Observed, Running
 
@@ -32,11 +32,6 @@ def inspect(engine: Engine, names: Iterable[str]) -> dict[str, Running]:
     """Those of the containers that exist, by name."""
     found = [_running(each) for each in engine.inspect("container", names)]
     return {running.name: running for running in found}
-
-
-def is_node(running: Running) -> bool:
-    """Whether a container is a virtual node, and not one that joins a node."""
-    return running.labels.get(LABEL_CONTAINER) == NODE_SERVICE
 
 
 def other_networks(engine: Engine, site: str) -> dict[str, tuple[str, ...]]:

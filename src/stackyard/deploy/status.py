@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_NODE
-from stackyard.deploy.observe import containers, is_node, observe
+from stackyard.deploy.observe import containers, observe
 from stackyard.deploy.probes import ready
 from stackyard.effects.engine import Engine
 from stackyard.plan.observed import Running
@@ -51,7 +51,7 @@ def found(engine: Engine, site: str) -> list[Row]:
     rows = [
         _row(
             each.labels.get(LABEL_NODE, ""),
-            NODE if is_node(each) else each.labels.get(LABEL_CONTAINER, each.name),
+            NODE if each.is_node else each.labels.get(LABEL_CONTAINER, each.name),
             each,
             "unknown",
             names.get(each.image_id, each.image_id),

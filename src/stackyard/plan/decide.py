@@ -145,7 +145,7 @@ def _gone(running: Running) -> Step:
         project="",
         container=running.labels.get("stackyard.container", running.name),
         why=("not in the site any more",),
-        is_node=not running.network_mode.startswith("container:"),
+        is_node=running.is_node,
     )
 
 

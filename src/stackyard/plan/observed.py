@@ -28,6 +28,11 @@ class Running:
     addresses: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def is_node(self) -> bool:
+        """Whether it is a virtual node, and not one that joins a node."""
+        return not self.network_mode.startswith("container:")
+
+    @property
     def running(self) -> bool:
         """Whether its process runs."""
         return self.status == "running"

@@ -1,0 +1,62 @@
+"""All that makes a node a virtual one: its container, and how others join it. A machine needs neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stackyard.bundle import compose
+from stackyard.bundle.compose import Service
+from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
+
+NODE = "node"
+"""The compose project of a node's container, and its service in it."""
+
+
+def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
+    """The container that is a virtual node: it owns the network namespace and publishes the ports."""
+    return {
+        "image": site.node_image,
+        "container_name": site.node_container(node.name),
+        "hostname": node.name,
+        "networks": {
+            "management": {_address_key(node.management.version): str(node.management)},
+            "tunnel": {_address_key(node.tunnel.version): str(node.tunnel)},
+        },
+        "extra_hosts": [f"{each.name}:{each.management}" for each in site.nodes],
+        **({"ports": _ports(site, node)} if node.published else {}),
+        **compose.confined(),
+        "read_only": True,
+        "tmpfs": ["/tmp:mode=1777", f"/run/stackyard:{compose.owned(site.node_user)}"],  # noqa: S108 - in the container
+        "restart": "unless-stopped",
+        "stop_grace_period": "5s",
+        "logging": compose.LOGGING,
+        "labels": compose.labels(site.name, node.name, NODE, job=False),
+    }
+
+
+def _address_key(version: int) -> str:
+    return f"ipv{version}_address"
+
+
+def _ports(site: ResolvedSite, node: PlacedNode) -> list[dict[str, Any]]:
+    return [
+        {
+            "target": port.port,
+            "published": str(port.host_port),
+            "host_ip": str(site.site.publish.address),
+            "protocol": "tcp",
+            "mode": "host",
+        }
+        for port in sorted(node.published, key=lambda port: port.port)
+    ]
+
+
+def joined(site: ResolvedSite, container: ResolvedContainer) -> Service:
+    """What puts a container into the namespaces of its node."""
+    node = f"container:{site.node_container(container.node)}"
+    definition = container.definition
+    return {
+        "network_mode": node,
+        **({"pid": node} if definition.node_pid else {}),
+        **({"cgroup": "host"} if definition.node_cgroup else {}),
+    }

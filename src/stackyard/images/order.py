@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -141,7 +140,6 @@ def _record(host: Host, distribution: Distribution) -> Path:
     return host.state / "build" / f"packages-{distribution.suite}-{bottom.making}.json"
 
 
-@cache
 def uv() -> ContextFile:
     """The uv that comes with this tool: it installs Python packages in build steps and stays out of images."""
     try:

@@ -13,11 +13,11 @@ TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _DOMAIN = rf"(?:{_LABEL}\.)+{_LABEL}"
-_ADDRESS = r"\[[0-9A-Fa-f:]+\]"
-_HOST = rf"(?:{_DOMAIN}|{_ADDRESS}|(?:{_DOMAIN}|{_ADDRESS}|{_LABEL}):[0-9]{{1,5}})"
+_HOST = rf"(?:{_DOMAIN}|(?:{_DOMAIN}|{_LABEL}):(?P<port>[0-9]{{1,5}}))"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _PREFIX = re.compile(rf"(?:{_HOST}|{_COMPONENT})(?:/{_COMPONENT})*")
 _LONGEST = 200
+_HIGHEST_PORT = 65535
 
 
 def prefix(text: str) -> str:
@@ -28,7 +28,10 @@ def prefix(text: str) -> str:
         raise PydanticCustomError(
             "registry", "it is a URL; leave `{scheme}://` out: {rest}", {"scheme": scheme, "rest": rest}
         )
-    if bare and (len(bare) > _LONGEST or not _PREFIX.fullmatch(bare)):
+    if bare.startswith("["):
+        raise PydanticCustomError("registry", "not every Docker engine takes an IPv6 address there; write a host name")
+    found = _PREFIX.fullmatch(bare)
+    if bare and (len(bare) > _LONGEST or not found or int(found["port"] or 0) > _HIGHEST_PORT):
         raise PydanticCustomError("registry", "write `host:port` or `host:port/path`, the path in lower case")
     return bare
 

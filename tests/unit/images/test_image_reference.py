@@ -19,9 +19,20 @@ GIVEN = [
     ("team", "team/app:1"),
     ("registry.example.org/cloud/images", "registry.example.org/cloud/images/app:1"),
     ("Registry.Example.org:443", "Registry.Example.org:443/app:1"),
-    ("[2001:db8::5]:5000", "[2001:db8::5]:5000/app:1"),
 ]
-REFUSED = ["http://localhost:5100", "my reg", "localhost:5100/Team", "TEAM", "a//b", "-a", "a:b", "localhost:", "é"]
+REFUSED = [
+    "http://localhost:5100",
+    "my reg",
+    "localhost:5100/Team",
+    "TEAM",
+    "a//b",
+    "-a",
+    "a:b",
+    "localhost:",
+    "a:65536",
+    "[2001:db8::5]:5000",
+    "é",
+]
 DOMAIN = r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 NAME = re.compile(rf"(?:{DOMAIN}/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
 """The grammar of distribution/reference, as it is published there."""
@@ -43,7 +54,7 @@ def test_a_site_has_the_prefix_that_build_uses() -> None:
 
 @pytest.mark.parametrize("registry", REFUSED)
 def test_what_no_registry_takes_is_refused(registry: str) -> None:
-    with pytest.raises(ValueError, match=r"it is a URL|write `host:port`"):
+    with pytest.raises(ValueError, match=r"it is a URL|write `host:port`|write a host name"):
         prefix(registry)
     result = CliRunner().invoke(command, ["--plan", "--registry", registry])
     assert result.exit_code == 2

@@ -171,7 +171,9 @@ def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:
     for name, said in site.containers.items():
         switched = not isinstance(said, ContainerOverrides) or said.enabled is not None
         if name not in containers:
-            problems.at(("containers", name), f"there is no container `{name}`", suggest(name, containers, "there are"))
+            remedy = f"write it below `services: {{{name}: …}}`" if name in catalogue.services else ""
+            remedy = remedy or suggest(name, containers, "there are")
+            problems.at(("containers", name), f"there is no container `{name}`", remedy)
         elif switched and name not in optional:
             message, remedy = f"{name} is not optional", suggest(name, optional, "optional ones")
             problems.at(("containers", name), message, remedy)
@@ -179,8 +181,10 @@ def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:
     _roles(catalogue, site, problems)
     for loc, level, images in _levels(catalogue, site):
         if loc[-2] == "services" and loc[-1] not in catalogue.services:
-            message = f"there is no service `{loc[-1]}`"
-            problems.at(loc, message, suggest(str(loc[-1]), catalogue.services, "there are"))
+            name = str(loc[-1])
+            remedy = f"it is a container: write it below `containers: {{{name}: …}}`" if name in containers else ""
+            remedy = remedy or suggest(name, catalogue.services, "there are")
+            problems.at(loc, f"there is no service `{name}`", remedy)
         else:
             _overrides(catalogue, loc, level, [image for image in images if image in catalogue.images], problems)
 

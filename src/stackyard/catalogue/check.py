@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.catalogue.catalogue import CONCATENATED, LOCKS, Catalogue
-from stackyard.catalogue.container import endpoints, held, marked
+from stackyard.catalogue.container import endpoints, held
 from stackyard.catalogue.problems import Loc, Problems, locate, near, shown, suggest
 from stackyard.catalogue.sources import sources
 from stackyard.catalogue.yamlsource import Map
@@ -223,7 +223,7 @@ def _knows(catalogue: Catalogue, here: _Place, name: str) -> None:
         here.add(("images", name), message, f"add one with `endpoint: {endpoint}.hosts` to its contract, or `uses:` it")
     for wait in runtime.wait_for:
         job = catalogue.containers.get(wait.job or "")
-        if job and not wait.ready and not marked(catalogue, job.image):
+        if job and not wait.ready and not any(step.marker for step in catalogue.effective(job.image).bootstrap):
             message = f"{name} waits for {wait.job}, and no database remembers what that does"
             here.add(("images", name), message, "say with `ready:` how to ask, or give its steps a `marker:`")
 

@@ -30,7 +30,7 @@ class Running:
     @property
     def is_node(self) -> bool:
         """Whether it is a virtual node, and not one that joins a node."""
-        return not self.network_mode.startswith("container:")
+        return self.labels.get("stackyard.container") == "node"
 
     @property
     def running(self) -> bool:

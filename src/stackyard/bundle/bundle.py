@@ -16,6 +16,7 @@ from stackyard.bundle.compose import Service
 from stackyard.bundle.envfile import common, env_file
 from stackyard.bundle.file import File
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
+from stackyard.plan.observed import NODE
 from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
 
 COMPOSE_FILE = "docker-compose.yml"
@@ -69,14 +70,14 @@ def _projects(site: ResolvedSite) -> Iterable[tuple[str, str, list[ResolvedConta
 
 def _node(site: ResolvedSite, node: PlacedNode) -> tuple[dict[str, File], Target]:
     service = virtual.node_service(site, node)
-    target = _target(site, node.name, virtual.NODE, virtual.NODE, service)
+    target = _target(site, node.name, NODE, NODE, service)
     networks = {kind: {"name": f"{site.name}-{kind}", "external": True} for kind in ("management", "tunnel")}
     document = {
-        "name": compose.project_name(site, node.name, virtual.NODE),
-        "services": {virtual.NODE: _labelled(service, target)},
+        "name": compose.project_name(site, node.name, NODE),
+        "services": {NODE: _labelled(service, target)},
         "networks": networks,
     }
-    return {f"{virtual.NODE}/{COMPOSE_FILE}": File(_yaml(document))}, target
+    return {f"{NODE}/{COMPOSE_FILE}": File(_yaml(document))}, target
 
 
 def _project(
@@ -136,7 +137,7 @@ def _container_target(
 def _target(site: ResolvedSite, node: str, project: str, container: str, service: Service) -> Target:
     """What a container should be, as far as its compose service tells."""
     ignored = ("image", "environment", "env_file", "container_name", "labels")
-    own_namespace = project == virtual.NODE
+    own_namespace = project == NODE
     networks = service["networks"] if own_namespace else {}
     return Target(
         name=service["container_name"],

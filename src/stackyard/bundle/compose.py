@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, LABEL_SITE
 from stackyard.plan.resolved import Mount, ResolvedContainer, ResolvedSite
 
 Service = dict[str, Any]
 
 ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
-LABEL_SITE = "stackyard.site"
-LABEL_NODE = "stackyard.node"
-LABEL_CONTAINER = "stackyard.container"
 LABEL_JOB = "stackyard.job"
 
 LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}

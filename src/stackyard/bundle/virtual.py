@@ -6,10 +6,8 @@ from typing import Any
 
 from stackyard.bundle import compose
 from stackyard.bundle.compose import Service
+from stackyard.plan.observed import NODE
 from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
-
-NODE = "node"
-"""The compose project of a node's container, and its service in it."""
 
 
 def node_service(site: ResolvedSite, node: PlacedNode) -> Service:

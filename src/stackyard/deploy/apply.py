@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackyard.bundle.compose import LABEL_SITE, project_name
+from stackyard.bundle.compose import project_name
 from stackyard.deploy.desired import Desired
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
 from stackyard.plan.decide import NetworkStep, Plan, Step
+from stackyard.plan.observed import LABEL_SITE
 from stackyard.plan.resolve import cgroup_paths
 
 PARALLEL = 4

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from stackyard.bundle.compose import LABEL_NODE, LABEL_SITE
 from stackyard.deploy.apply import remove_containers
 from stackyard.deploy.observe import containers, observe
 from stackyard.deploy.state import SiteState, locked
 from stackyard.effects.host import Host
 from stackyard.events import Event, Report
 from stackyard.plan.facts import HostFacts
-from stackyard.plan.observed import Running
+from stackyard.plan.observed import LABEL_NODE, LABEL_SITE, Running
 from stackyard.plan.resolve import cgroup_paths
 
 

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from threading import Thread
 
-from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_NODE
 from stackyard.catalogue.problems import suggest
 from stackyard.deploy.observe import containers
 from stackyard.effects.engine import Engine
 from stackyard.errors import InputError
-from stackyard.plan.observed import Running
+from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Running
 
 
 def show(

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from stackyard.bundle.compose import LABEL_SITE
 from stackyard.effects.engine import Engine
-from stackyard.plan.observed import Network, Observed, Running
+from stackyard.plan.observed import LABEL_SITE, Network, Observed, Running
 
 
 def observe(engine: Engine, site: str) -> Observed:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stackyard.bundle.compose import LABEL_CONTAINER, LABEL_NODE
 from stackyard.deploy.observe import containers, observe
 from stackyard.deploy.probes import ready
 from stackyard.effects.engine import Engine
-from stackyard.plan.observed import Running
+from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Running
 from stackyard.plan.resolved import ResolvedSite
 from stackyard.table import ago
 

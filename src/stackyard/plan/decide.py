@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stackyard.plan.observed import Network, Observed, Running
+from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Network, Observed, Running
 
 LABEL_HASH = "stackyard.config-hash"
 LABEL_CONFIG = "stackyard.config"
@@ -141,9 +141,9 @@ def _gone(running: Running) -> Step:
     return Step(
         verb="remove",
         name=running.name,
-        node=running.labels.get("stackyard.node", ""),
+        node=running.labels.get(LABEL_NODE, ""),
         project="",
-        container=running.labels.get("stackyard.container", running.name),
+        container=running.labels.get(LABEL_CONTAINER, running.name),
         why=("not in the site any more",),
         is_node=running.is_node,
     )

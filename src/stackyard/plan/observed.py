@@ -6,6 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+LABEL_SITE = "stackyard.site"
+LABEL_NODE = "stackyard.node"
+LABEL_CONTAINER = "stackyard.container"
+NODE = "node"
+"""A virtual node, by the last of these labels."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -30,7 +36,7 @@ class Running:
     @property
     def is_node(self) -> bool:
         """Whether it is a virtual node, and not one that joins a node."""
-        return self.labels.get("stackyard.container") == "node"
+        return self.labels.get(LABEL_CONTAINER) == NODE
 
     @property
     def running(self) -> bool:

@@ -58,6 +58,10 @@ class FakeHost(Host):
     """Names that do not resolve."""
     made: list[str] = field(default_factory=list)
     """Cgroups that were made and are there."""
+    living: dict[str, set[int]] = field(default_factory=dict)
+    """Processes in the cgroup of a node, by the node's name on the engine."""
+    ended: list[int] = field(default_factory=list)
+    """Processes that were ended."""
 
     def is_root(self) -> bool:
         return True
@@ -73,6 +77,12 @@ class FakeHost(Host):
 
     def make_cgroup(self, path: Path) -> None:
         self.made.append(str(path))
+
+    def processes(self, cgroups: Any) -> frozenset[int]:
+        return frozenset(pid for cgroup in cgroups for pid in self.living.get(cgroup.name, ()))
+
+    def end(self, processes: Any) -> None:
+        self.ended.extend(processes)
 
     def remove_cgroup(self, path: Path) -> bool:
         if str(path) in self.made:

@@ -23,10 +23,10 @@ def counted() -> Secrets:
     return Secrets(make=lambda kind: f"<{kind}-{next(numbers)}>")
 
 
-def resolved(reference: str, root: Path | None = None, **changes: object) -> ResolvedSite:
+def resolved(reference: str, root: Path | None = None, facts: HostFacts = FACTS, **changes: object) -> ResolvedSite:
     site, catalogue = open_site(reference, root)
     site = Site.model_validate({**site.model_dump(mode="json"), **changes})
-    return resolve(catalogue, site, FACTS, counted())
+    return resolve(catalogue, site, facts, counted())
 
 
 def rendered(site: ResolvedSite) -> Bundle:

@@ -136,7 +136,7 @@ def _container_target(
 
 def _target(site: ResolvedSite, node: str, project: str, container: str, service: Service) -> Target:
     """What a container should be, as far as its compose service tells."""
-    ignored = ("image", "environment", "env_file", "container_name", "labels")
+    ignored = ("image", "environment", "env_file", "container_name", "labels", "networks")
     own_namespace = project == NODE
     networks = service["networks"] if own_namespace else {}
     return Target(

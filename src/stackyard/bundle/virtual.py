@@ -11,16 +11,19 @@ from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
 
 
 def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
-    """The container that is a virtual node: it owns the network namespace and publishes the ports."""
+    """The container that is a virtual node: it owns the network namespace and publishes the ports.
+
+    It names no other node: nodes find each other through the engine's name server, so one that comes or goes
+    changes nothing here.
+    """
     return {
         "image": site.node_image,
         "container_name": site.node_container(node.name),
         "hostname": node.name,
         "networks": {
-            "management": {_address_key(node.management.version): str(node.management)},
+            "management": {_address_key(node.management.version): str(node.management), "aliases": [node.name]},
             "tunnel": {_address_key(node.tunnel.version): str(node.tunnel)},
         },
-        "extra_hosts": [f"{each.name}:{each.management}" for each in site.nodes],
         **({"ports": _ports(site, node)} if node.published else {}),
         **compose.confined(),
         "read_only": True,

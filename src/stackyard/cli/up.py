@@ -26,8 +26,11 @@ SUMMARY = 10.0
 @click.option(
     "--deadline", default=DEADLINE, show_default=True, metavar="SECONDS", help="How long to wait for readiness."
 )
+@click.option("--end-vms", is_flag=True, help="Do it even where VMs end: those of nodes that are made anew or removed.")
 @click.pass_obj
-def command(host: Host, node: str | None, site: str, output: str, deadline: int, *, only_plan: bool) -> None:
+def command(
+    host: Host, node: str | None, site: str, output: str, deadline: int, *, only_plan: bool, end_vms: bool
+) -> None:
     """Bring up the site, or one NODE, and wait until everything is ready.
 
     What is right already is left alone. Interrupted at any point, the same command continues.
@@ -36,7 +39,7 @@ def command(host: Host, node: str | None, site: str, output: str, deadline: int,
     if not only_plan:
         root(host, "up")
     model, catalogue = open_site(site)
-    way = Up(host, model, catalogue, node)
+    way = Up(host, model, catalogue, node, end_vms)
     if only_plan:
         wanted, _there, plan = way.plan()
         shown = (wanted.site, plan, wanted.secrets.made)

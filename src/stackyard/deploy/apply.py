@@ -59,6 +59,8 @@ class Executor:
             self.report(Event("done", step.key, f"removed: {'; '.join(step.why)}"))
         for steps in reversed(_apart(plan.of("remove", "recreate"))):
             remove_containers(self._docker, [step.name for step in steps])
+        for node in plan.ended:  # those whose hypervisor is gone while their node stays
+            self.wanted.host.end(self.wanted.vms(node))
 
     def _network(self, step: NetworkStep) -> None:
         if step.verb == "recreate":

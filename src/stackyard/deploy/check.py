@@ -10,9 +10,11 @@ from stackyard.catalogue.problems import Problems
 from stackyard.deploy.observe import other_networks
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
-from stackyard.plan.decide import Plan
+from stackyard.plan.decide import Plan, Step
 from stackyard.plan.resolved import PlacedNode, ResolvedSite
+from stackyard.plan.text import count
 
+_DONE = {"recreate": "made anew", "remove": "removed", "restart": "restarted"}
 SHOWN = 3
 """Images that a message names, of those that are missing."""
 
@@ -39,6 +41,21 @@ def names(host: Host, site: ResolvedSite, catalogue: Catalogue) -> None:
         if name in hosts and value not in nodes and not host.resolves(value):
             problems.at(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
     problems.check()
+
+
+def keeps_vms(plan: Plan) -> None:
+    """No VM ends that nobody said may end. Raises InputError."""
+    if plan.ended:
+        lines = [f"{count(vms, 'VM')} on {node} would end: {_end(step)}" for node, (vms, step) in plan.ended.items()]
+        raise InputError(
+            "\n".join(lines), "undo that change, move or delete the VMs, or let them end: add --end-vms to `up`"
+        )
+
+
+def _end(step: Step) -> str:
+    """What happens in a step, and why."""
+    what = "the node" if step.is_node else step.container
+    return f"{what} is {_DONE[step.verb]} ({'; '.join(step.why)})"
 
 
 def engine_allows(host: Host, site: ResolvedSite, plan: Plan) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from stackyard.bundle import Bundle, bundle
 from stackyard.catalogue import Catalogue
@@ -12,7 +14,7 @@ from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
-from stackyard.plan.resolve import resolve
+from stackyard.plan.resolve import cgroup_paths, resolve
 from stackyard.plan.resolved import ResolvedContainer, ResolvedSite
 from stackyard.secrets import Secrets, load, save
 
@@ -32,8 +34,7 @@ class Desired:
     def of(cls, host: Host, site: Site, catalogue: Catalogue) -> Desired:
         """Resolve a site. Raises InputError; nothing is touched."""
         state = SiteState.of(host, site.site)
-        state.read()
-        secrets, facts = load(state.secrets), facts_for(host, catalogue)
+        secrets, facts = load(state.secrets), facts_for(host, catalogue, state.read().get("nodes", {}))
         return cls(host, resolve(catalogue, site, facts, secrets), facts, secrets)
 
     @property
@@ -53,19 +54,24 @@ class Desired:
             raise InputError(f"the site {self.site.name} has no node {only}", f"it has: {', '.join(known)}")
         return tuple(each for each in self.site.containers if only in {None, each.node})
 
+    def vms(self, node: str) -> frozenset[int]:
+        """Processes of the VMs that run on a node: they are what lives in its cgroup."""
+        return self.host.processes(map(Path, cgroup_paths(self.facts, self.site.node_container(node))))
+
     def remember(self) -> None:
         """Keep the secrets, and what the site was made of."""
         site = self.site.site
         save(self.state.secrets, self.secrets)
-        self.state.write({"site": site.site, "release": site.release, "sdn": site.sdn})
+        nodes = {node.name: [str(node.management), str(node.tunnel)] for node in self.site.nodes}
+        self.state.write({"site": site.site, "release": site.release, "sdn": site.sdn, "nodes": nodes})
 
 
-def facts_for(host: Host, catalogue: Catalogue) -> HostFacts:
-    """What has to be known of a host."""
+def facts_for(host: Host, catalogue: Catalogue, nodes: Mapping[str, Sequence[str]]) -> HostFacts:
+    """What has to be known of a host. ``nodes`` are the addresses that its nodes have."""
     devices = {
         device
         for service in catalogue.services.values()
         for container in service.containers.values()
         for device in container.optional_devices
     }
-    return HostFacts(host.cgroups(), host.existing(devices), host.address())
+    return HostFacts(host.cgroups(), host.existing(devices), host.address(), nodes)

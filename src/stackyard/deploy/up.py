@@ -31,6 +31,8 @@ class Up:
     site: Site
     catalogue: Catalogue
     only: str | None = None
+    end_vms: bool = False
+    """Whether VMs may end."""
 
     def plan(self) -> tuple[Desired, Observed, Plan]:
         """What should be, what is, and what there is to do. Raises InputError; nothing is touched."""
@@ -41,7 +43,11 @@ class Up:
             check.names(self.host, wanted.site, self.catalogue)
             stale = wanted.state.stale(wanted.bundle.files)
             there = replace(asked.result(), stale_files=stale)
-        return wanted, there, decide(wanted.site.networks, wanted.bundle.targets, there, self.only)
+        plan = decide(wanted.site.networks, wanted.bundle.targets, there, self.only)
+        hypervisors = {name for name, each in self.catalogue.containers.items() if each.hypervisor}
+        ending = plan.ending(hypervisors).items()
+        ended = {node: (vms, step) for node, step in ending if (vms := len(wanted.vms(node)))}
+        return wanted, there, replace(plan, ended=ended)
 
     def run(self, report: Report, deadline: float = DEADLINE) -> bool:
         """Do it, and wait until all of it is ready; False when there was nothing to do.
@@ -50,11 +56,15 @@ class Up:
         """
         wanted, there, plan = self.plan()
         check.engine_allows(self.host, wanted.site, plan)
+        if not self.end_vms:
+            check.keeps_vms(plan)
         if plan.empty and all(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
             return False
         begun = time.monotonic()
         with locked(wanted.state, "up") as lock:
             wanted, _there, plan = self.plan()  # something may have changed before the lock was had
+            if not self.end_vms:
+                check.keeps_vms(plan)
             wanted.remember()
             Executor(wanted, lock, report).apply(plan)
             report(Event("note", "up", "all containers are started", time.monotonic() - begun))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,6 +70,20 @@ class Host:
                 if setting.exists() and not setting.read_text().strip() and os.access(each.parent / name, os.R_OK):
                     with contextlib.suppress(OSError):
                         setting.write_text((each.parent / name).read_text().strip())
+
+    def processes(self, cgroups: Iterable[Path]) -> frozenset[int]:
+        """Ids of the processes that live in cgroups and below them."""
+        found: set[int] = set()
+        for path in (each for cgroup in cgroups for each in cgroup.rglob("cgroup.procs")):
+            with contextlib.suppress(OSError):
+                found.update(map(int, path.read_text().split()))
+        return frozenset(found)
+
+    def end(self, processes: Iterable[int]) -> None:
+        """End processes at once."""
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
 
     def remove_cgroup(self, path: Path) -> bool:
         """Remove a cgroup and what is below it; False when processes live there."""

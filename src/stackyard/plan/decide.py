@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +11,9 @@ from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Network, Observ
 
 LABEL_HASH = "stackyard.config-hash"
 LABEL_CONFIG = "stackyard.config"
+
+UNHASHED = frozenset({"extra_hosts", "networks"})
+"""Parts in the labels of earlier versions that are no reason for anything: addresses are compared one by one."""
 
 Verb = Literal["create", "recreate", "start", "restart", "remove", "unchanged"]
 
@@ -85,11 +88,21 @@ class Plan:
     steps: tuple[Step, ...]
     files: tuple[str, ...] = ()
     missing_images: tuple[str, ...] = ()
+    ended: Mapping[str, tuple[int, Step]] = field(default_factory=dict)
+    """Node -> how many VMs run on it now, and the step in which they end."""
 
     @property
     def changes(self) -> tuple[Step, ...]:
         """Steps that do something."""
         return tuple(step for step in self.steps if step.verb != "unchanged")
+
+    def ending(self, hypervisors: Collection[str]) -> dict[str, Step]:
+        """Node -> the step in which its VMs end, if it has any. ``hypervisors`` are the containers that run VMs.
+
+        They outlive their hypervisor when it is made anew, but nobody cares for them when it is gone.
+        """
+        gone = {step.node: step for step in self.of("remove") if step.container in hypervisors}
+        return gone | {step.node: step for step in self.of("recreate", "remove", "restart") if step.is_node}
 
     @property
     def empty(self) -> bool:
@@ -248,10 +261,11 @@ def _changed_parts(target: Target, running: Running) -> list[str]:
     """What of its configuration differs."""
     if running.labels.get(LABEL_HASH) == target.hash:
         return []
-    before = dict(part.partition(":")[::2] for part in running.labels.get(LABEL_CONFIG, "").split())
+    labelled = (part.partition(":")[::2] for part in running.labels.get(LABEL_CONFIG, "").split())
+    before = {name: value for name, value in labelled if name not in UNHASHED}
     after = {name.replace(" ", "-"): value for name, value in target.parts.items()}
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
-    return [_reason(name, target, running) for name in changed] or ["configuration changed"]
+    return [_reason(name, target, running) for name in changed]
 
 
 def _reason(part: str, target: Target, running: Running) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -11,9 +12,11 @@ class HostFacts:
 
     ``cgroups`` are the directories of the mounted v1 controllers below /sys/fs/cgroup, or a single empty name
     for the one hierarchy of cgroup v2. ``devices`` are the device files that exist of those asked for.
-    ``address`` is the one that other machines reach it at.
+    ``address`` is the one that other machines reach it at. ``nodes`` are the addresses that nodes of the site have
+    already, by name: management and tunnel.
     """
 
     cgroups: tuple[str, ...] = ()
     devices: frozenset[str] = field(default_factory=frozenset)
     address: str = "127.0.0.1"
+    nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)

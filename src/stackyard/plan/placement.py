@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
@@ -12,6 +12,7 @@ from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.expressions import hostport
 from stackyard.model.service import Container, Service
 from stackyard.model.site import Address, Network, Site
+from stackyard.plan.facts import HostFacts
 from stackyard.plan.resolved import PlacedNode, Published
 
 FIRST = 10
@@ -40,9 +41,9 @@ class Placement:
     endpoints: Mapping[str, Endpoint]
 
 
-def place(catalogue: Catalogue, site: Site, ports: Mapping[str, int], host: str, problems: Problems) -> Placement:
-    """Decide where everything is. ``ports`` are those of endpoints that the site changes, ``host`` is its address."""
-    nodes = addressed(catalogue, site)
+def place(catalogue: Catalogue, site: Site, ports: Mapping[str, int], host: HostFacts, problems: Problems) -> Placement:
+    """Decide where everything is. ``ports`` are those of endpoints that the site changes."""
+    nodes = addressed(catalogue, site, host.nodes)
     choices = _select(catalogue, site, nodes, problems)
     nodes = _zoned(site, nodes, choices)
     published = _published(catalogue, site, choices, ports, problems)
@@ -52,16 +53,21 @@ def place(catalogue: Catalogue, site: Site, ports: Mapping[str, int], host: str,
     )
     by_name = {node.name: node for node in nodes}
     choices = tuple(replace(each, nodes=tuple(by_name[node.name] for node in each.nodes)) for each in choices)
-    return Placement(nodes, choices, _endpoints(catalogue, site, choices, ports, host))
+    return Placement(nodes, choices, _endpoints(catalogue, site, choices, ports, host.address))
 
 
 # ---------------------------------------------------------------- nodes
 
 
-def addressed(catalogue: Catalogue, site: Site) -> tuple[PlacedNode, ...]:
-    """Nodes with the addresses that the site gives, or the next free ones, in the site's order."""
-    management = _assign(site.networks.management, {name: node.management for name, node in site.nodes.items()})
-    tunnel = _tunnels(site, management)
+def addressed(catalogue: Catalogue, site: Site, kept: Mapping[str, Sequence[str]]) -> tuple[PlacedNode, ...]:
+    """Nodes with the addresses that the site gives, that they have already, or the next free ones, in its order.
+
+    ``kept`` are those that they have, management and tunnel: a node that goes moves no other.
+    """
+    had = {name: tuple(map(ip_address, kept[name])) for name in site.nodes if name in kept}
+    wanted = {name: node.management for name, node in site.nodes.items()}
+    management = _assign(site.networks.management, wanted, {name: each[0] for name, each in had.items()})
+    tunnel = _tunnels(site, management, {name: each[1] for name, each in had.items()})
     groups = {each.group for each in catalogue.containers.values()}
     placed = []
     for name, node in site.nodes.items():
@@ -70,8 +76,11 @@ def addressed(catalogue: Catalogue, site: Site) -> tuple[PlacedNode, ...]:
     return tuple(placed)
 
 
-def _assign(network: Network, wanted: Mapping[str, Address | None]) -> dict[str, Address]:
-    """The wanted addresses, and the next free ones for those that want none."""
+def _assign(network: Network, wanted: Mapping[str, Address | None], kept: Mapping[str, Address]) -> dict[str, Address]:
+    """The wanted addresses; for those that want none the ones that they have, or the next free ones."""
+    given = {address for address in wanted.values() if address}
+    had = {name: each for name, each in kept.items() if each in network and each not in given}
+    wanted = {name: address or had.get(name) for name, address in wanted.items()}
     taken = {address for address in wanted.values() if address}
     free = (address for address in _usable(network, len(wanted)) if address not in taken)
     return {name: address or next(free) for name, address in wanted.items()}
@@ -83,16 +92,21 @@ def _usable(network: Network, count: int) -> Iterable[Address]:
     return (ip_address(int(network[0]) + part) for part in range(first, network.num_addresses - 1))
 
 
-def _tunnels(site: Site, management: Mapping[str, Address]) -> dict[str, Address]:
+def _tunnels(site: Site, management: Mapping[str, Address], kept: Mapping[str, Address]) -> dict[str, Address]:
     """Tunnel addresses: given, or with the host part of the management address where that is free."""
     network = site.networks.tunnel
     wanted: dict[str, Address | None] = {name: node.tunnel for name, node in site.nodes.items()}
     for name in site.nodes:
         part = int(management[name]) - int(site.networks.management[0])
         same = ip_address(int(network[0]) + part)
-        if wanted[name] is None and same in network and same not in wanted.values():
+        if (
+            wanted[name] is None
+            and name not in kept
+            and same in network
+            and same not in {*wanted.values(), *kept.values()}
+        ):
             wanted[name] = same
-    return _assign(network, wanted)
+    return _assign(network, wanted, kept)
 
 
 def _zoned(site: Site, nodes: Iterable[PlacedNode], choices: Iterable[Choice]) -> tuple[PlacedNode, ...]:

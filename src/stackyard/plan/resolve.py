@@ -30,7 +30,7 @@ def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets)
     """
     problems = Problems(source=site.source)
     ports = changed_ports(catalogue, site)
-    placement = place(catalogue, site, {name: port for name, (port, _) in ports.items()}, host.address, problems)
+    placement = place(catalogue, site, {name: port for name, (port, _) in ports.items()}, host, problems)
     unreachable_ports(catalogue, placement, ports, problems)
     problems.check()
     kinds = secret_kinds(catalogue.effective(image) for image in catalogue.images)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stackyard.plan.decide import Plan, Step
@@ -22,21 +22,28 @@ def as_text(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
         if step.verb != "unchanged"
     ]
     lines += [f"  ~ file {path}" for path in plan.files if not _of_new_project(path, plan)]
-    lines += [_step(step) for step in plan.changes]
+    lines += [_step(step, plan.ended) for step in plan.changes]
     lines.append(_summary(plan))
     return "\n".join(lines) + "\n"
 
 
 def _of_new_project(path: str, plan: Plan) -> bool:
-    """Files of directories whose containers are made go without saying."""
+    """Files of directories whose containers are made, and of nodes that go, go without saying."""
     node, project, _file = path.split("/", 2)
-    return any((step.node, step.project) == (node, project) for step in plan.of("create", "recreate"))
+    gone = {step.node for step in plan.of("remove") if step.is_node}
+    return node in gone or any((step.node, step.project) == (node, project) for step in plan.of("create", "recreate"))
 
 
-def _step(step: Step) -> str:
+def _step(step: Step, ended: Mapping[str, tuple[int, Step]]) -> str:
     what = "node" if step.is_node else "container"
-    ends = "; all that runs in it ends, VMs too" if step.is_node and step.verb in {"recreate", "remove"} else ""
+    vms, ending = ended.get(step.node, (0, None))
+    ends = f"; ends {count(vms, 'VM')}" if step is ending else ""
     return f"  {_MARKS[step.verb]} {what} {step.key}: {step.verb}, {'; '.join(step.why)}{ends}"
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things in words."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _summary(plan: Plan) -> str:
@@ -60,6 +67,7 @@ def as_data(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
             for step in plan.networks
         ],
         "files": list(plan.files),
+        "ended_vms": {node: vms for node, (vms, _step) in plan.ended.items()},
         "containers": [
             {
                 "verb": step.verb,

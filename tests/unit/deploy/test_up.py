@@ -14,6 +14,7 @@ from stackyard.deploy.desired import Desired
 from stackyard.deploy.up import Up
 from stackyard.errors import InputError
 from stackyard.events import Event
+from stackyard.model.site import Publish
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
 
 LOOKS = ({"ps", "info"}, {"inspect", "ls"})
@@ -47,7 +48,8 @@ def as_it_should_be(target: Target) -> dict[str, Any]:
     """What the engine tells of a container that `up` has made and that is ready."""
     node = f"toytest-{target.node}"
     there = inspected("toytest", target.node, target.container, "exited" if target.job else "running")
-    labels = {LABEL_HASH: target.hash, LABEL_CONFIG: ""}
+    parts = " ".join(f"{name.replace(' ', '-')}:{value}" for name, value in target.parts.items())
+    labels = {LABEL_HASH: target.hash, LABEL_CONFIG: parts}
     there["Config"]["Labels"] |= labels
     mode = f"container:id of {node}" if target.member_of else ""
     there["HostConfig"] = {"NetworkMode": mode, "PidMode": mode if target.shares_pid else ""}
@@ -109,6 +111,32 @@ def test_what_stands_in_the_way_is_told_before_anything_is_touched(host: FakeHos
         up(host, "three").run(pytest.fail)
     assert changing(host) == []
     assert list(host.state.iterdir()) == []
+
+
+def test_vms_end_only_when_that_was_said(host: FakeHost) -> None:
+    wanted = show(host, listed=True)
+    wanted.remember()
+    wanted.state.write_files(wanted.bundle.files, wanted.state.stale(wanted.bundle.files))
+    host.living["toytest-one"] = {7, 8}
+    site, catalogue = open_site("toy", TOY)
+    moved = site.model_copy(update={"publish": Publish(offset=1)})
+    with pytest.raises(InputError) as caught:
+        Up(host, moved, catalogue).run(pytest.fail)
+    assert caught.value.message == "2 VMs on one would end: the node is made anew (published ports changed)"
+    assert "--end-vms" in caught.value.hint
+    assert changing(host) == []
+    Up(host, moved, catalogue, end_vms=True).run(lambda _event: None, 60)
+    assert ["rm", "--force", "toytest-one"] in changing(host)
+    assert sorted(host.ended) == [7, 8]
+
+
+def test_addresses_are_remembered(host: FakeHost) -> None:
+    show(host, listed=False)
+    up(host).run(lambda _event: None, 60)
+    site, catalogue = open_site("toy", TOY)
+    alone = site.model_copy(update={"nodes": dict(reversed(site.nodes.items()))})
+    before = {node.name: node.management for node in wanted_of(host.state).site.nodes}
+    assert {node.name: node.management for node in Desired.of(host, alone, catalogue).site.nodes} == before
 
 
 def test_one_node_alone(host: FakeHost) -> None:

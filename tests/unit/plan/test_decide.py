@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from resolved_sites import TOY, Resolve, rendered, resolved
+from resolved_sites import FACTS, TOY, Resolve, rendered, resolved
 from stackyard.bundle import Bundle
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Plan, Target, decide
 from stackyard.plan.observed import Network, Observed, Running
@@ -192,6 +192,55 @@ def test_what_is_not_in_the_site_is_removed(toy: Resolve) -> None:
     more = {**observed.containers, "1234_toytest-two-late": replace(late, name="1234_toytest-two-late")}
     (step,) = planned(toy(), replace(observed, containers=more)).changes
     assert (step.verb, step.name) == ("remove", "1234_toytest-two-late")
+
+
+NODES = {"controller": {"roles": ["controller"]}} | {f"compute{number}": {"roles": ["compute"]} for number in (1, 2, 3)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (("controller", "compute1", "compute2"), ("controller", "compute1", "compute2", "compute3")),
+        (("controller", "compute1", "compute2"), ("controller", "compute2")),
+        (("controller", "compute1", "compute2"), ("controller", "compute3", "compute2")),
+        (("controller", "compute1", "compute2"), ("compute2", "controller", "compute1")),
+    ],
+    ids=["added", "removed", "renamed", "in another order"],
+)
+def test_a_node_that_comes_or_goes_leaves_the_others_alone(before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    first = resolved("demo", nodes={name: NODES[name] for name in before})
+    had = {node.name: (str(node.management), str(node.tunnel)) for node in first.nodes}
+    then = resolved("demo", facts=replace(FACTS, nodes=had), nodes={name: NODES[name] for name in after})
+    plan = planned(then, everything(first, rendered(first)))
+    assert {step.key: step.verb for step in plan.changes if step.is_node} == {
+        **dict.fromkeys(set(after) - set(before), "create"),
+        **dict.fromkeys(set(before) - set(after), "remove"),
+    }
+    assert set(plan.ending(())) == set(before) - set(after)
+
+
+def test_a_node_of_an_earlier_version_is_left_alone(toy: Resolve) -> None:
+    """Its labels have parts that are not looked at any more."""
+    observed = everything(toy(), rendered(toy()))
+    labels = observed.containers["toytest-two"].labels
+    old = {**labels, LABEL_HASH: "old", LABEL_CONFIG: f"{labels[LABEL_CONFIG]} extra_hosts:1 networks:2"}
+    assert steps(planned(toy(), changed(observed, "toytest-two", labels=old))) == {}
+
+
+def test_vms_end_with_their_node_or_with_a_hypervisor_that_goes(toy: Resolve) -> None:
+    observed = everything(toy(), rendered(toy()))
+    plan = planned(toy(publish={"offset": 1}), observed)
+    (step,) = plan.ending({"late"}).values()
+    assert (step.key, step.verb) == ("one", "recreate")
+    shown = as_text(toy(), replace(plan, ended={"one": (1, step)}))
+    assert "  ~ node one: recreate, published ports changed; ends 1 VM\n" in shown
+    assert as_data(toy(), replace(plan, ended={"one": (1, step)}))["ended_vms"] == {"one": 1}
+    old = observed.containers["toytest-two-late"]
+    labels = {**old.labels, "stackyard.container": "old"}
+    more = {**observed.containers, "toytest-two-old": replace(old, name="toytest-two-old", labels=labels)}
+    plan = planned(toy(), replace(observed, containers=more))
+    assert {node: step.verb for node, step in plan.ending({"old"}).items()} == {"two": "remove"}
+    assert plan.ending({"late"}) == {}
 
 
 STATES = st.fixed_dictionaries(

@@ -115,9 +115,20 @@ def test_a_container_that_nobody_runs_is_told(toy: Resolve) -> None:
 hosts = st.none() | st.integers(2, 60)
 
 
-@given(st.lists(st.tuples(hosts, hosts), min_size=1, max_size=30, unique_by=lambda pair: pair[0] or object()))
+kept_addresses = st.dictionaries(
+    st.sampled_from([f"n{index}" for index in range(30)]),
+    st.tuples(st.integers(2, 60).map("10.1.0.{}".format), st.integers(2, 60).map("10.2.0.{}".format)),
+)
+
+
+@given(
+    st.lists(st.tuples(hosts, hosts), min_size=1, max_size=30, unique_by=lambda pair: pair[0] or object()),
+    kept_addresses.filter(lambda kept: all(len(set(each)) == len(kept) for each in zip(*kept.values(), strict=True))),
+)
 @settings(max_examples=60, deadline=None)
-def test_every_node_has_addresses_of_its_own(wanted: list[tuple[int | None, int | None]]) -> None:
+def test_every_node_has_addresses_of_its_own(
+    wanted: list[tuple[int | None, int | None]], kept: dict[str, tuple[str, str]]
+) -> None:
     networks = Networks.model_validate({"management": "10.1.0.0/26", "tunnel": "10.2.0.0/26"})
     seen: set[int] = set()
     nodes = {}
@@ -130,10 +141,13 @@ def test_every_node_has_addresses_of_its_own(wanted: list[tuple[int | None, int 
             tunnel=ip_address(f"10.2.0.{unique}") if unique else None,
         )
     site = Site(site="s", release="1", networks=networks, nodes=nodes)
-    placed = addressed(load(TOY, "1", "plain"), site)
+    placed = addressed(load(TOY, "1", "plain"), site, kept)
     for kind, network in (("management", networks.management), ("tunnel", networks.tunnel)):
         addresses = [getattr(node, kind) for node in placed]
         assert len(set(addresses)) == len(addresses)
         assert all(address in network and address != network[1] for address in addresses)
         given_ = {name: getattr(node, kind) for name, node in nodes.items() if getattr(node, kind)}
         assert all(getattr(node, kind) == given_.get(node.name, getattr(node, kind)) for node in placed)
+        had = {name: ip_address(each[kind == "tunnel"]) for name, each in kept.items() if name in nodes}
+        free = {name: each for name, each in had.items() if name not in given_ and each not in given_.values()}
+        assert all(getattr(node, kind) == free.get(node.name, getattr(node, kind)) for node in placed)

@@ -37,7 +37,7 @@ from stackyard.images.shared import extract
 
 NOOP_TARGET = 2.0
 CHANGE_TARGET = 5.0
-CHANGED = ("openstack/nova/compute.py", "nova-compute")
+CHANGED = ("openstack/nova/hypervisor", "nova-compute")
 """A script of the catalogue, and the image that has it."""
 COLD_BOUND = 1.3
 REGISTRY = "bench.invalid"

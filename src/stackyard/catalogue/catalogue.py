@@ -22,7 +22,7 @@ LOCKS = ("entrypoint", "common")
 _TABLES = ("contract", "templates", "files", "removed")
 CONCATENATED = ("uses", "pre_start", "post_start", "wait_for")
 T = TypeVar("T")
-_LAST = ("command", "health", "bootstrap", "overrides", "plain_environment")
+_LAST = ("command", "health", "unhealthy", "bootstrap", "overrides", "plain_environment")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,9 @@ def container_json(catalogue: Catalogue, image: str) -> dict[str, Any]:
     """All that the entrypoint of an image goes by, as plain data."""
     service, own = catalogue.find(image)
     runtime = catalogue.effective(image)
-    data = runtime.model_dump(mode="json", exclude={"uses", "files", "contract", "wait_for", "bootstrap", "health"})
+    data = runtime.model_dump(
+        mode="json", exclude={"uses", "files", "contract", "wait_for", "bootstrap", "health", "unhealthy"}
+    )
     return {
         "version": VERSION,
         "image": image,
@@ -31,7 +33,7 @@ def container_json(catalogue: Catalogue, image: str) -> dict[str, Any]:
         "known": [name for name in catalogue.known if name not in catalogue.added],
         "endpoints": endpoints(catalogue, image),
         "wait_for": [waiting(catalogue, wait) for wait in runtime.wait_for],
-        "health": runtime.health.model_dump(mode="json") if runtime.health else None,
+        "health": runtime.health.model_dump(mode="json", exclude_none=True) if runtime.health else None,
         "bootstrap": [_step(catalogue, image, step) for step in runtime.bootstrap],
         **data,
     }
@@ -127,13 +129,13 @@ def waiting(catalogue: Catalogue, wait: Wait) -> dict[str, Any]:
 
 def _probe(catalogue: Catalogue, wait: Wait) -> dict[str, Any]:
     if wait.ready:
-        return wait.ready.model_dump(mode="json")
+        return wait.ready.model_dump(mode="json", exclude_none=True)
     if wait.endpoint:
         return {"endpoint": wait.endpoint}
     image = catalogue.containers[wait.job or wait.container or ""].image
     if wait.container:
         health = catalogue.effective(image).health
-        return health.model_dump(mode="json") if health else {}
+        return health.model_dump(mode="json", exclude_none=True) if health else {}
     steps = marked(catalogue, image)
     return {
         "marker": steps[0]["marker"],

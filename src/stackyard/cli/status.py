@@ -34,7 +34,10 @@ def command(host: Host, site: str, output: str) -> None:
         cells = [{**asdict(row), "ready": click.style(row.ready, _COLOURS.get(row.ready, "yellow"))} for row in rows]
         heads = [click.style(head, bold=True) for head in _HEADS]
         color = False if os.environ.get("NO_COLOR") else None
-        click.echo(table(heads, [tuple(each.values()) for each in cells]), color=color)
+        click.echo(table(heads, [tuple(each[head.lower()] for head in _HEADS) for each in cells]), color=color)
+        for row in rows:
+            if row.lacks:
+                click.echo(f"{row.node}/{row.container}: " + row.lacks.replace("\n", "\n  "))
     if not all(row.ready in {"yes", "done"} for row in rows):
         raise SystemExit(1)
 

@@ -54,12 +54,19 @@ def _running(data: Mapping[str, Any]) -> Running:
         started_at=state["StartedAt"],
         finished_at=state["FinishedAt"],
         restarts=data["RestartCount"],
-        health=(state.get("Health") or {}).get("Status", ""),
+        health=_health(state.get("Health") or {}),
         network_mode=host["NetworkMode"],
         pid_mode=host["PidMode"],
         environment=environment,
         addresses={name: _address(each) for name, each in networks.items()},
     )
+
+
+def _health(health: Mapping[str, Any]) -> str:
+    """What the engine's own check says; ``failing`` when the last one did, before the engine believes it."""
+    status: str = health.get("Status", "")
+    last = (health.get("Log") or [{}])[-1].get("ExitCode", 0)
+    return "failing" if status == "healthy" and last else status
 
 
 def _address(network: Mapping[str, Any]) -> str:

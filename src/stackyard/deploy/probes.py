@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from stackyard.bundle.compose import ENTRYPOINT
-from stackyard.deploy.readiness import STEADY, reachable
+from stackyard.deploy.readiness import STEADY, reachable, state
 from stackyard.effects.engine import Engine
 from stackyard.entrypoint import probes
 from stackyard.entrypoint.expressions import ExpressionError
@@ -16,6 +16,10 @@ from stackyard.errors import CommandError
 from stackyard.plan.observed import Running
 from stackyard.plan.resolved import Ask, ResolvedContainer
 
+REFUSED = "Error response from daemon"
+"""How the engine begins when there is no process to ask."""
+LOOPS = 10.0
+"""Seconds that one that ended by itself must run: after so long the engine begins anew to count its restarts."""
 PATIENCE = 30
 """Seconds that a question inside a container may take."""
 
@@ -39,27 +43,43 @@ def ask_inside(engine: Engine, name: str) -> str:
     lines = (result.stderr or result.stdout).strip().splitlines()
     if result.code == 0:
         return ""
+    if lines and lines[-1].startswith(REFUSED):
+        return "it ended in the meantime"
     return lines[-1].rpartition(UNHEALTHY)[2] if lines else f"health says no, code {result.code}"
 
 
-def ready(engine: Engine, containers: Sequence[ResolvedContainer], there: Mapping[str, Running]) -> dict[str, bool]:
-    """Whether each container, by name, is as it should be now."""
+def ready(
+    engine: Engine, containers: Sequence[ResolvedContainer], there: Mapping[str, Running], *, afresh: bool = False
+) -> dict[str, str]:
+    """What each container, by name, lacks to be as it should be now; empty when it lacks nothing.
+
+    What serves an endpoint is asked now. For the others the engine's last check counts, which is at most half a
+    minute old, or with ``afresh`` their answer now, for which a process is started in each.
+    """
     with ThreadPoolExecutor(16) as pool:
-        answers = pool.map(lambda each: _is_ready(engine, each, there.get(each.full_name)), containers)
+        answers = pool.map(lambda each: _lacks(engine, each, there.get(each.full_name), afresh=afresh), containers)
         return {each.full_name: answer for each, answer in zip(containers, answers, strict=True)}
 
 
-def _is_ready(engine: Engine, container: ResolvedContainer, running: Running | None) -> bool:
-    """Whether a container is as it should be; the engine's own health check answers where the tool cannot ask."""
+def _lacks(engine: Engine, container: ResolvedContainer, running: Running | None, *, afresh: bool) -> str:
+    """What a container lacks, in words."""
     if running is None:
-        return False
-    if container.definition.job:
-        return running.status == "exited" and running.exit_code == 0
+        return "not there"
     if not running.running:
-        return False
-    probe = container.health
-    if probe and reachable(probe):
-        return not ask(probe)
-    if (probe is None or running.restarts) and (datetime.now(UTC) - running.since).total_seconds() < STEADY:
-        return False
-    return probe is None or running.health == "healthy" or not ask_inside(engine, container.full_name)
+        done = container.definition.job and running.status == "exited" and running.exit_code == 0
+        return "" if done else state(running)
+    return "has not ended yet" if container.definition.job else _asked(engine, container, running, afresh=afresh)
+
+
+def _asked(engine: Engine, container: ResolvedContainer, running: Running, *, afresh: bool) -> str:
+    """What a container that runs lacks."""
+    probe, up = container.health, (datetime.now(UTC) - running.since).total_seconds()
+    if running.restarts and up < LOOPS:
+        return f"started again within the last {LOOPS:.0f} s, {running.restarts} times in all"
+    if probe is None:
+        return "" if up >= STEADY else f"runs for less than {STEADY:.0f} s"
+    if reachable(probe):
+        return ask(probe)
+    if running.health == "healthy" and not afresh and not container.serves:
+        return ""
+    return ask_inside(engine, container.full_name)

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from stackyard.deploy.repeats import collapsed
+from stackyard.deploy.repeats import collapsed, reason
 from stackyard.errors import StackyardError
 from stackyard.events import Event
 from stackyard.plan.observed import Running
 from stackyard.plan.resolved import Ask, ResolvedContainer, Waiting
 
+QUIET = 3.0
+"""Seconds within which a container that was left alone may become ready without a word."""
 STEADY = 2.0
 """Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
 EXEC_PAUSE = 2.0
@@ -74,6 +76,8 @@ class Watch:
     """The start that is watched, and since when it runs with nothing left to wait for."""
     restarts_before: int = 0
     crashed: bool = False
+    ended: int = 0
+    """Exit code of the last end that was seen; the engine forgets it with the next start."""
 
     @property
     def key(self) -> str:
@@ -109,8 +113,10 @@ class Watch:
         if running and (first or self.running is None or self.running.id != running.id):
             self.restarts_before = _restarts_to_forgive(running) if first else 0
         self.running = running
+        if running and not running.running:
+            self.ended = running.exit_code or self.ended
         if not self.runs or not self.seen.startswith("running"):
-            self.seen = _state(running)
+            self.seen = state(running)
 
     def steady(self, now: float) -> bool:
         """Whether it has run long enough, with nothing left to wait for."""
@@ -142,6 +148,8 @@ class Readiness:
     begun: float
     deadline: float
     logs: Logs
+    touched: Container[str] | None = None
+    """Names of those that the command has changed: the others are told of only when they are not ready at once."""
     watches: dict[str, Watch] = field(init=False)
     _looked: bool = False
 
@@ -196,7 +204,7 @@ class Readiness:
         """What changed since it was asked last: who is ready, who waits for what, who crashes."""
         for watch in self.wanted:
             text = "ready" if watch.done else self._waits(watch)
-            if text != watch.told:
+            if text != watch.told and not self._quiet(watch, now):
                 watch.told = text
                 seconds = now - self.begun if watch.done else None
                 message = "" if watch.done and watch.job else text
@@ -206,6 +214,12 @@ class Readiness:
             if watch.crashes >= CRASHES and not watch.crashed and not watch.done:
                 watch.crashed = True
                 yield Event("failed", watch.key, self._crash(watch))
+
+    def _quiet(self, watch: Watch, now: float) -> bool:
+        """Whether nobody needs to hear of it: it was left alone, and is ready or has hardly been asked."""
+        if self.touched is None or watch.container.full_name in self.touched or watch.told:
+            return False
+        return watch.done or (watch.runs and not watch.crashes and now - self.begun < QUIET)
 
     def stranded(self) -> Iterator[Event]:
         """Those that were not waited for, since they wait for another node, which is not up."""
@@ -222,6 +236,7 @@ class Readiness:
         if not late or now - self.begun <= self.deadline:
             return None
         first = [watch for watch in late if not self._waits(watch).startswith("waits for")] or late
+        first.sort(key=lambda watch: watch.job and watch.runs)  # what a job waits for is rather the cause
         lines = [self._last(watch, self._waits(watch)) for watch in first]
         lines += [f"{watch.key}: {self._waits(watch)}" for watch in late if watch not in first]
         return StackyardError("\n".join((f"not ready within {self.deadline:.0f} s", *lines)), _hint(first[0]))
@@ -258,18 +273,22 @@ class Readiness:
 
     def _crash(self, watch: Watch) -> str:
         """That a container crashes, with its last word; the rest is told when it is given up."""
-        code = watch.running.exit_code if watch.running else 0
-        word = "".join(f": {line.strip()}" for line in self.logs(watch.container.full_name, 1))
-        return f"ends again and again, {watch.crashes} times, code {code}{word}"
+        code = f", code {watch.ended}" if watch.ended else ""
+        why = reason(self.logs(watch.container.full_name, READ))
+        return f"ends again and again, {watch.crashes} times{code}" + (f": {why}" if why else "")
 
     def _last(self, watch: Watch, state: str) -> str:
         """What was seen last of a container, and its last lines."""
-        lines = collapsed(self.logs(watch.container.full_name, READ), SHOWN) if watch.running else []
-        crashes = f"; it ended {watch.crashes} times" if watch.crashes else ""
-        return f"{watch.key}: {state}{crashes}" + "".join(f"\n  {line}" for line in lines)
+        read = self.logs(watch.container.full_name, READ) if watch.running else []
+        code = f", code {watch.ended}" if watch.ended and watch.runs else ""
+        crashes = f"; it ended {watch.crashes} times{code}: {reason(read)}" if watch.crashes else ""
+        means = f"\n  {watch.container.unhealthy}" if watch.container.unhealthy and watch.runs else ""
+        lines = collapsed(read, SHOWN)
+        return f"{watch.key}: {state}{crashes}{means}" + "".join(f"\n  | {line}" for line in lines)
 
 
-def _state(running: Running | None) -> str:
+def state(running: Running | None) -> str:
+    """What the engine says of a container, in words."""
     if running is None:
         return "not there"
     if running.running:

@@ -1,4 +1,4 @@
-"""What a crash-looping container wrote: the same lines again and again, told once."""
+"""What a container wrote before it ended: the line that tells why, and the same lines again and again told once."""
 
 from __future__ import annotations
 
@@ -7,6 +7,24 @@ from collections.abc import Sequence
 
 _VARYING = re.compile(r"0x[0-9a-f]+|\d+")
 """What differs from one start to the next: times, process ids, addresses."""
+_PREFIX = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:.,]+\S* +(?:\d+ +)?(?:[A-Z]+ +)?\S+ ?(?:\[[^]]*\] ?)?")
+"""What a log writes before a message: time, process, level, logger, request."""
+_TRACEBACK = "Traceback (most recent call last):"
+_GRAVE = re.compile(r"\b(critical|error|fatal|panic|failed)\b", re.IGNORECASE)
+
+
+def reason(lines: Sequence[str]) -> str:
+    """Which of the last lines of a process tells why it ended: the exception, what it calls an error, or the last."""
+    said = [_PREFIX.sub("", line, count=1).rstrip() for line in lines]
+    begin = max((number for number, text in enumerate(said) if text.lstrip() == _TRACEBACK), default=None)
+    if begin is not None:
+        margin = len(said[begin]) - len(said[begin].lstrip())
+        after = [text for text in said[begin + 1 :] if text[:margin].isspace() or not margin]
+        raised = next((text for text in after if text.strip() and not text[margin:][:1].isspace()), "")
+        if raised:
+            return raised.strip()
+    spoken = [text.strip() for text in said if text.strip()]
+    return next((text for text in reversed(spoken) if _GRAVE.search(text)), spoken[-1] if spoken else "")
 
 
 def collapsed(lines: Sequence[str], most: int) -> list[str]:

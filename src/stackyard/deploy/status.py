@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stackyard.deploy.observe import containers, observe
 from stackyard.deploy.probes import ready
@@ -17,7 +17,7 @@ NODE = "(node)"
 
 @dataclass(frozen=True)
 class Row:
-    """One container; ``ready`` is yes, no, done for a one-shot, or unknown."""
+    """One container; ``ready`` is yes, no, done for a job, or unknown; ``lacks`` is what is wrong with it."""
 
     node: str
     container: str
@@ -25,12 +25,13 @@ class Row:
     ready: str
     since: str
     image: str
+    lacks: str = ""
 
 
 def status(engine: Engine, site: ResolvedSite) -> list[Row]:
     """Nodes, each followed by its containers; those that should be there and are not included."""
     there = containers(engine, site.name)
-    answers = ready(engine, site.containers, there)
+    answers = ready(engine, site.containers, there, afresh=True)
     rows = []
     for node in site.nodes:
         running = there.get(site.node_container(node.name))
@@ -38,8 +39,10 @@ def status(engine: Engine, site: ResolvedSite) -> list[Row]:
         rows.append(_row(node.name, NODE, running, word, site.node_image))
         for each in site.containers:
             if each.node == node.name:
-                word = "no" if not answers[each.full_name] else "done" if each.definition.job else "yes"
-                rows.append(_row(node.name, each.name, there.get(each.full_name), word, each.image))
+                lacks = answers[each.full_name]
+                word = "no" if lacks else "done" if each.definition.job else "yes"
+                row = _row(node.name, each.name, there.get(each.full_name), word, each.image)
+                rows.append(replace(row, lacks="\n".join(filter(None, (lacks, each.unhealthy))) if lacks else ""))
     return rows
 
 

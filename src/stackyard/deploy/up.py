@@ -12,6 +12,7 @@ from stackyard.deploy.apply import Executor
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.observe import observe
 from stackyard.deploy.probes import ready
+from stackyard.deploy.readiness import Readiness
 from stackyard.deploy.state import locked
 from stackyard.deploy.wait import until_ready
 from stackyard.effects.host import Host
@@ -58,7 +59,7 @@ class Up:
         check.engine_allows(self.host, wanted.site, plan)
         if not self.end_vms:
             check.keeps_vms(plan)
-        if plan.empty and all(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
+        if plan.empty and not any(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
             return False
         begun = time.monotonic()
         with locked(wanted.state, "up") as lock:
@@ -68,5 +69,8 @@ class Up:
             wanted.remember()
             Executor(wanted, lock, report).apply(plan)
             report(Event("note", "up", "all containers are started", time.monotonic() - begun))
-            until_ready(self.host.engine, wanted.site.containers, self.only, report, deadline)
+            touched = {step.name for step in plan.changes}
+            now, logs = time.monotonic(), self.host.engine.logs
+            readiness = Readiness(wanted.site.containers, self.only, now, deadline, logs, touched)
+            until_ready(self.host.engine, readiness, report)
         return True

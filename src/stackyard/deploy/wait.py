@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from stackyard.deploy.observe import inspect
@@ -11,7 +10,6 @@ from stackyard.deploy.probes import ask, ask_inside
 from stackyard.deploy.readiness import Readiness
 from stackyard.effects.engine import Engine
 from stackyard.events import Report
-from stackyard.plan.resolved import ResolvedContainer
 
 TICK = 0.25
 LOOK = 1.0
@@ -22,14 +20,11 @@ EXECS = 2
 """Questions asked at once that cost a process in a container."""
 
 
-def until_ready(
-    engine: Engine, containers: Sequence[ResolvedContainer], node: str | None, report: Report, deadline: float
-) -> None:
-    """Wait for the containers of a site, all or those of one node; ``deadline`` in seconds.
+def until_ready(engine: Engine, readiness: Readiness, report: Report) -> None:
+    """Wait until all that is wanted is ready.
 
     Raises StackyardError with what was seen last when it takes too long or is hopeless.
     """
-    readiness = Readiness(containers, node, time.monotonic(), deadline, engine.logs)
     readiness.look(inspect(engine, readiness.watches))
     looked = time.monotonic()
     with ThreadPoolExecutor(PROBES) as direct, ThreadPoolExecutor(EXECS) as inside:

@@ -1,12 +1,13 @@
 """Questions with a yes or a no: does a port accept, does a URL answer, is a database bootstrapped."""
 
-# ruff: noqa: PTH110
+# ruff: noqa: PTH116
 # pathlib would be one more import, and start-up time counts
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from time import time
 from typing import Any
 
 from .expressions import ExpressionError, arguments, evaluate
@@ -44,9 +45,18 @@ def _exec(command: Sequence[str], _probe: Any, session: Session, env: Mapping[st
     return quoted(argv), lambda: answer(argv, env, COMMAND_SECONDS)
 
 
-def _file(path: str, _probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
-    path = evaluate(path, session.context)
-    return path, lambda: None if os.path.exists(path) else "it does not exist"
+def _file(path: str, probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
+    path, within = evaluate(path, session.context), probe.get("within")
+    return path, lambda: _written(path, within)
+
+
+def _written(path: str, within: int | None) -> str | None:
+    """Whether a file is there, and was written in the last seconds."""
+    try:
+        age = time() - os.stat(path).st_mtime
+    except OSError:
+        return "it does not exist"
+    return f"it was written {age:.0f} s ago" if within and age > within else None
 
 
 def _endpoint(name: str, _probe: Any, session: Session, env: Any) -> tuple[str, Question]:

@@ -94,6 +94,7 @@ class FileProbe(Model):
     """A path exists in the container."""
 
     file: str = Field(description="The path; expression.")
+    within: int | None = Field(default=None, description="Seconds since it was last written, at most.")
 
 
 class EndpointProbe(Model):
@@ -195,6 +196,7 @@ class Runtime(Model):
         default=(), description="What is waited for before anything is rendered, in order."
     )
     health: Probe | None = Field(default=None, description="Question that tells whether the process does its work.")
+    unhealthy: str = Field(default="", description="What is lost while health says no, and what mends it; for people.")
     bootstrap: tuple[BootstrapStep, ...] = Field(
         default=(), description="Steps that make what the service needs, in order."
     )

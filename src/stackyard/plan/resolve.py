@@ -96,6 +96,8 @@ class _Maker:
             ),
             health=None if choice.container.job else _asked(runtime.health, seen),
             waits=tuple(self.waits(choice, node, runtime, seen)),
+            serves=any(each.container == choice.name for each in self.catalogue.endpoints.values()),
+            unhealthy=runtime.unhealthy,
         )
 
     def validated(self, choice: Choice, node: PlacedNode, runtime: Runtime, given: Given) -> dict[str, Any]:

@@ -78,7 +78,8 @@ class ResolvedContainer:
     """One container on one node.
 
     ``values`` go into its environment, ``secrets`` into files, both by variable. ``knows`` are the variables of
-    its contract. ``health`` is None for one that has no probe. ``awaited`` says that others wait for it.
+    its contract. ``health`` is None for one that has no probe; ``unhealthy`` tells people what its no means.
+    ``awaited`` says that others wait for it, ``serves`` that it is a member of an endpoint.
     """
 
     site: str
@@ -96,6 +97,8 @@ class ResolvedContainer:
     health: Ask | None = None
     waits: tuple[Waiting, ...] = ()
     awaited: bool = False
+    serves: bool = False
+    unhealthy: str = ""
 
     @property
     def key(self) -> str:

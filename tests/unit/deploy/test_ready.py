@@ -1,15 +1,20 @@
 """Readiness as a table of scenarios: what is seen at which second, and what is asked, told and given up then."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from fakes import FakeEngine
+from fakes import FakeEngine, inspected
 from resolved_sites import TOY, resolved
 from stackyard.deploy import wait
+from stackyard.deploy.probes import ready
 from stackyard.deploy.readiness import Readiness
+from stackyard.entrypoint.health import UNHEALTHY
 from stackyard.errors import StackyardError
 from stackyard.events import Event
 from stackyard.plan.observed import Running
@@ -71,6 +76,7 @@ class Scenario:
 
 ALONE = [container(API)]
 GONE = "failed one/api: ends again and again, {} times, code 2: last words"
+SAID = "  | last words"
 
 SCENARIOS = {
     "all ready: asked from outside, inside, or by the engine's own health check": Scenario(
@@ -158,7 +164,7 @@ SCENARIOS = {
                     "late one/migrate",
                     "not ready within 60 s",
                     "one/migrate: exited, code 3",
-                    "  last words",
+                    SAID,
                     "hint: stackyard logs migrate --node one",
                 ],
             ),
@@ -175,8 +181,8 @@ SCENARIOS = {
                 4,
                 [
                     "late one/api",
-                    "one/api: restarting, code 2; it ended 6 times",
-                    "  last words",
+                    "one/api: restarting, code 2; it ended 6 times: last words",
+                    SAID,
                     "hint: stackyard logs api --node one",
                 ],
                 {API: ended(2, 6)},
@@ -237,7 +243,7 @@ SCENARIOS = {
                     "late one/database, one/api",
                     "not ready within 60 s",
                     "one/database: refused",
-                    "  last words",
+                    SAID,
                     "one/api: waits for the database (one/database)",
                     "hint: stackyard logs database --node one",
                 ],
@@ -347,13 +353,113 @@ def test_readiness(scenario: Scenario) -> None:
     assert [told(event, 0) for event in readiness.stranded()] == list(scenario.stranded)
 
 
+def test_what_was_left_alone_is_told_only_when_it_is_not_ready() -> None:
+    """The one that was changed is told; of the others the one that is not ready within seconds."""
+    keys = [API, DATABASE, FAR]
+    readiness = Readiness([container(key) for key in keys], None, 0.0, DEADLINE, lambda _name, _lines: [], {name(API)})
+    readiness.look({name(key): runs() for key in keys})
+    assert [told(event, 0) for event in readiness.events(0)] == ["progress one/api: running"]
+    list(readiness.questions(0))
+    for key, seen in ((API, ""), (DATABASE, ""), (FAR, "refused")):
+        readiness.answer(name(key), seen)
+    assert [told(event, 1) for event in readiness.events(1)] == ["done one/api: ready"]
+    assert [told(event, 4) for event in readiness.events(4)] == ["progress two/far: refused"]
+    list(readiness.questions(5))
+    readiness.answer(name(FAR), "")
+    assert [told(event, 5) for event in readiness.events(5)] == ["done two/far: ready"]
+
+
+def test_the_code_of_a_failure_is_kept_while_the_next_start_runs() -> None:
+    readiness = Readiness(ALONE, None, 0.0, DEADLINE, lambda _name, _lines: ["ValueError: no", ""])
+    for seen in (runs(), ended(3, 2), runs(2, restarts=3)):
+        readiness.look({name(API): seen})
+        list(readiness.questions(0))
+    (event,) = [each for each in readiness.events(1) if each.kind == "failed"]
+    assert event.message == "ends again and again, 3 times, code 3: ValueError: no"
+
+
+def test_what_it_means_is_told_with_what_was_seen() -> None:
+    sick = replace(container(API), unhealthy="Nothing starts; free disk space.")
+    readiness = Readiness([sick, container(JOB, job=True)], None, 0.0, 5.0, lambda _name, _lines: ["a line"])
+    readiness.look({name(API): runs(), name(JOB): runs()})
+    list(readiness.questions(0))
+    readiness.answer(name(API), "refused")
+    assert given_up(readiness.failure(6)) == [
+        "not ready within 5 s",
+        "one/api: refused",
+        "  Nothing starts; free disk space.",
+        "  | a line",
+        "one/migrate: to end",
+        "  | a line",
+        "hint: stackyard logs api --node one",
+    ]
+
+
+def at(seconds_ago: float, **state: Any) -> Callable[[], Running]:
+    def made() -> Running:
+        started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+        return replace(runs(**state), started_at=started.strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+
+    return made
+
+
+SERVER = container(API, health=INSIDE)
+INNER = replace(SERVER, serves=False)
+
+
+@pytest.mark.parametrize(
+    ("one", "seen", "afresh", "lacks"),
+    [
+        (INNER, lambda: None, False, "not there"),
+        (INNER, lambda: ended(3), False, "exited, code 3"),
+        (INNER, at(60, health="healthy"), False, ""),
+        (INNER, at(60, health="healthy"), True, "no: full"),
+        (SERVER, at(60, health="healthy"), False, "no: full"),
+        (INNER, at(60, health="failing"), False, "no: full"),
+        (INNER, at(3, health="healthy", restarts=4), False, "started again within the last 10 s, 4 times in all"),
+        (INNER, at(60, health="healthy", restarts=4), False, ""),
+        (container(JOB, job=True), at(9), False, "has not ended yet"),
+        (container(JOB, job=True), lambda: ended(0), False, ""),
+        (container(API, health=None), at(0), False, "runs for less than 2 s"),
+        (container(API, health=None), at(9), False, ""),
+    ],
+)
+def test_what_one_look_tells(
+    one: ResolvedContainer, seen: Callable[[], Running | None], afresh: bool, lacks: str
+) -> None:
+    engine = FakeEngine({"exec": (1, f"x{UNHEALTHY}no: full")})
+    running = seen()
+    there = {one.full_name: running} if running else {}
+    assert ready(engine, [one], there, afresh=afresh) == {one.full_name: lacks}
+
+
+@pytest.mark.parametrize(
+    ("health", "expected"),
+    [
+        ({}, ""),
+        ({"Status": "healthy", "Log": [{"ExitCode": 1}, {"ExitCode": 0}]}, "healthy"),
+        ({"Status": "healthy", "Log": [{"ExitCode": 0}, {"ExitCode": 1}]}, "failing"),
+        ({"Status": "starting", "Log": []}, "starting"),
+    ],
+)
+def test_the_last_check_of_the_engine_counts(health: dict[str, Any], expected: str) -> None:
+    shown = inspected("toytest", "one", "api")
+    shown["State"]["Health"] = health
+    engine = FakeEngine({"container inspect": json.dumps([shown])})
+    assert wait.inspect(engine, ["x"])["toytest-one-api"].health == expected
+
+
+def waiting(deadline: float) -> Readiness:
+    return Readiness(ALONE, None, time.monotonic(), deadline, FakeEngine().logs)
+
+
 def test_the_loop_asks_and_tells_until_all_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["refused", ""])
     monkeypatch.setattr(wait, "ask", lambda _probe: next(answers))
     monkeypatch.setattr(wait, "inspect", lambda _engine, names: {each: runs() for each in names})
     monkeypatch.setattr(wait, "TICK", 0.0)
     events: list[Event] = []
-    wait.until_ready(FakeEngine(), ALONE, None, events.append, 60)
+    wait.until_ready(FakeEngine(), waiting(60), events.append)
     assert [(each.kind, each.message) for each in events if each.message != "running"] == [
         ("progress", "refused"),
         ("done", "ready"),
@@ -363,4 +469,4 @@ def test_the_loop_asks_and_tells_until_all_is_ready(monkeypatch: pytest.MonkeyPa
 def test_the_loop_ends_when_there_is_no_hope(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait, "inspect", lambda _engine, _names: {})
     with pytest.raises(StackyardError, match="not ready within 0 s\none/api: not there"):
-        wait.until_ready(FakeEngine(), ALONE, None, lambda _event: None, 0)
+        wait.until_ready(FakeEngine(), waiting(0), lambda _event: None)

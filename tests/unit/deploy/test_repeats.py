@@ -2,7 +2,7 @@
 
 import pytest
 
-from stackyard.deploy.repeats import collapsed
+from stackyard.deploy.repeats import collapsed, reason
 
 TRACE = ["12:00:{n:02} start, process {n}", "Traceback", "  File x", "  File x", "OSError: no 0x{n:04x}"]
 
@@ -33,3 +33,56 @@ def test_without_repetition_nothing_changes(lines: list[str]) -> None:
 
 def test_one_line_again_and_again() -> None:
     assert collapsed(["begin", *["no"] * 5], 15) == ["begin", "no", "(this line 5 times)"]
+
+
+NOVA = "2026-11-25 22:04:56.727 7 ERROR nova "
+LOST = "nova.exception.InvalidConfiguration: No local node identity found. Refusing to start!"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        # oslo.log: every line of the traceback has the prefix, and the last is empty.
+        (
+            [
+                "2026-11-25 22:04:56.724 7 WARNING nova.virt.libvirt.host [None req-2c13 - - - - - -] not supported",
+                f"{NOVA}Traceback (most recent call last):",
+                f'{NOVA}  File "/opt/stackyard/container/daemon.py", line 24, in <module>',
+                f"{NOVA}    sys.exit(main())",
+                f"{NOVA}             ~~~~^^",
+                f"{NOVA}{LOST}",
+                NOVA.strip(),
+            ],
+            LOST,
+        ),
+        # Plain Python, with something after it, and one exception while another is handled.
+        (
+            [
+                "Traceback (most recent call last):",
+                '  File "x.py", line 1, in <module>',
+                "KeyError: 'a'",
+                "",
+                "During handling of the above exception, another exception occurred:",
+                "",
+                "Traceback (most recent call last):",
+                '  File "x.py", line 3, in <module>',
+                "ValueError: no number",
+                "the end",
+            ],
+            "ValueError: no number",
+        ),
+        # Not Python: what calls itself an error is rather the reason than what comes after it.
+        (
+            [
+                "2026-11-25 22:00:00 0 [ERROR] InnoDB: Operating system error number 28 in a file operation.",
+                "2026-11-25 22:00:00 0 [Note] Plugin 'InnoDB' is disabled.",
+            ],
+            "InnoDB: Operating system error number 28 in a file operation.",
+        ),
+        (["starting", "I give up", ""], "I give up"),
+        ([NOVA, ""], ""),
+        ([], ""),
+    ],
+)
+def test_the_line_that_tells_why(lines: list[str], expected: str) -> None:
+    assert reason(lines) == expected

@@ -6,6 +6,7 @@ import http.server
 import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -97,6 +98,17 @@ def test_commands_and_files(begin, probe, asked, seen):
     words, ask = question(probe, session, {"PATH": "/usr/bin:/bin"})
     assert asked in words
     assert ask() == seen
+
+
+def test_a_file_that_must_be_fresh(begin, tmp_path):
+    file = tmp_path / "reported"
+    probe = {"file": str(file), "within": 60}
+    _, ask = question(probe, begin(), {})
+    assert ask() == "it does not exist"
+    file.touch()
+    assert ask() is None
+    os.utime(file, (0, time.time() - 90))
+    assert ask() == "it was written 90 s ago"
 
 
 def test_a_command_that_does_not_answer_is_ended(begin, monkeypatch, tmp_path):

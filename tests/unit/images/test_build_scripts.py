@@ -15,7 +15,7 @@ RELEASE, SDN = "2026.2", "ovn"
 NOVA = {"nova", *(f"nova-{name}" for name in ("api", "metadata", "conductor", "scheduler", "novncproxy", "compute"))}
 
 REBUILT = [
-    pytest.param("openstack/nova/compute.py", {"nova-compute"}),
+    pytest.param("openstack/nova/daemon.py", {"nova-compute", "nova-conductor", "nova-scheduler"}),
     pytest.param("openstack/nova/hypervisor", {"nova-compute"}),
     pytest.param("openstack/nova/zones.py", {"nova"}),
     # All images of Nova but this one wait for the migration, and MariaDB's has it done.
@@ -24,6 +24,8 @@ REBUILT = [
     pytest.param("common/mariadb/bake.sh", {"mariadb"}),
     pytest.param("common/mariadb/data-directory", {"mariadb"}),
     pytest.param("common/mariadb/wait-for-socket", {"mariadb"}),
+    pytest.param("common/mariadb/takes-a-write", {"mariadb"}),
+    pytest.param("common/rabbitmq/takes-a-message", {"rabbitmq"}),
     pytest.param("common/libvirt/find-hypervisor", {"libvirt"}),
     pytest.param("common/libvirt/probe-kvm", {"libvirt"}),
     pytest.param("common/libvirt/started", {"libvirt"}),

@@ -1,0 +1,77 @@
+"""Run one of Nova's daemons: `daemon.py compute|conductor|scheduler [OPTION ...]`.
+
+What this adds to Nova's own commands:
+
+- It ends when its main thread fails. Nova's threads would keep the process, which then does nothing and looks alive.
+- Each time the daemon has reported itself to Nova's database, REPORTED is touched: that is its health. The first
+  report comes at once, and not after five seconds.
+- compute makes its privileged calls itself. oslo.privsep starts a daemon for each group of privileged calls, so that
+  the rest of nova-compute can do without privileges: each is a Python process of its own with all of Nova in it. Here
+  the container has the privileges, and nothing but nova-compute is in it, so the daemons would separate it from
+  nothing, and cost memory and the first VM of a node seconds.
+- compute finds its identity again when its volume is lost: that of a node is made from its name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+REPORTED = Path("/run/stackyard/reported")
+IDENTITY = Path("/var/lib/nova/compute_id")
+PRIVILEGED = {
+    "nova.privsep": "sys_admin_pctxt",
+    "vif_plug_ovs.privsep": "vif_plug",
+    "os_brick.privileged": "default",
+}
+"""Module -> the group of privileged calls in it."""
+
+
+def reporting(report: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+    """Return Nova's way to report a daemon's state, which tells REPORTED too when it has worked."""
+
+    def reported(driver: Any, service: Any) -> None:
+        report(driver, service)
+        if not getattr(service, "model_disconnected", False):
+            REPORTED.touch()
+
+    return reported
+
+
+def prepare_compute() -> None:
+    """Let nova-compute make its privileged calls itself, and give its node an identity."""
+    for module, context in PRIVILEGED.items():
+        getattr(importlib.import_module(module), context).set_client_mode(enabled=False)
+    if not IDENTITY.exists():
+        IDENTITY.write_text(str(uuid.uuid5(uuid.NAMESPACE_DNS, os.environ["HOST_NAME"])))
+
+
+def main(name: str) -> None:
+    """Run the daemon of that name to its end."""
+    sys.argv = [f"nova-{name}", *sys.argv[2:]]
+    command = importlib.import_module(f"nova.cmd.{name}")  # first of all: it decides what threads are
+    groups = importlib.import_module("nova.servicegroup.api")
+    groups.INITIAL_REPORTING_DELAY = 0
+    driver = importlib.import_module("nova.servicegroup.drivers.db").DbDriver
+    driver._report_state = reporting(driver._report_state)  # noqa: SLF001 - Nova has no hook for it
+    if name == "compute":
+        prepare_compute()
+    command.main()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except Exception:  # noqa: BLE001 - whatever it is, the process must not stay
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        os._exit(1)
+    except SystemExit as end:
+        if end.code:
+            print(end.code, file=sys.stderr, flush=True)
+            os._exit(1)

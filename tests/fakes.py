@@ -62,6 +62,8 @@ class FakeHost(Host):
     """Processes in the cgroup of a node, by the node's name on the engine."""
     ended: list[int] = field(default_factory=list)
     """Processes that were ended."""
+    units: dict[str, str] = field(default_factory=dict)
+    """Units of systemd, by name."""
 
     def is_root(self) -> bool:
         return True
@@ -83,6 +85,14 @@ class FakeHost(Host):
 
     def end(self, processes: Any) -> None:
         self.ended.extend(processes)
+
+    def write_unit(self, name: str, text: str) -> bool:
+        new = self.units.get(name) != text
+        self.units[name] = text
+        return new
+
+    def remove_unit(self, name: str) -> None:
+        self.units.pop(name, None)
 
     def remove_cgroup(self, path: Path) -> bool:
         if str(path) in self.made:

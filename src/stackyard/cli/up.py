@@ -9,9 +9,11 @@ import click
 
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
+from stackyard.deploy import boot
 from stackyard.deploy.check import root
 from stackyard.deploy.up import DEADLINE, Up
 from stackyard.effects.host import Host
+from stackyard.events import Event
 from stackyard.plan.text import as_data, as_text
 
 SUMMARY = 10.0
@@ -49,6 +51,8 @@ def command(
 
     with reporter(f"up {model.site}", output=output, every=SUMMARY) as report:
         changed = way.run(report, deadline)
+        if boot.enable(host, model.site, site):
+            report(Event("note", "up", f"after a reboot {boot.name(model.site)} brings it back"))
     took = time.monotonic() - begun
     if output == "json":
         click.echo(json.dumps({"site": model.site, "changed": changed, "seconds": round(took, 2)}))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from stackyard.deploy import boot
 from stackyard.deploy.apply import remove_containers
 from stackyard.deploy.observe import containers, observe
 from stackyard.deploy.state import SiteState, locked
@@ -26,6 +27,7 @@ def down(host: Host, site: str, report: Report, *, volumes: bool = False) -> boo
         return False
     with locked(state, "down") as lock:
         run = partial(host.engine.run, pass_fds=(lock,))
+        boot.disable(host, site)
         there = observe(host.engine, site)
         found = list(there.containers.values())
         nodes = [each for each in found if each.is_node]

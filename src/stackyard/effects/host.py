@@ -12,10 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stackyard.effects.engine import Engine
+from stackyard.effects.files import write_atomically
+from stackyard.effects.process import run
 
 CGROUPS = Path("/sys/fs/cgroup")
 _MOUNTS = Path("/proc/self/mountinfo")
 STATE = "/var/lib/stackyard"
+SYSTEMD = Path("/run/systemd/system")
+"""Where this is, systemd is process 1."""
+UNITS = Path("/etc/systemd/system")
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,22 @@ class Host:
         with contextlib.suppress(OSError):
             path.parent.rmdir()
         return not path.exists()
+
+    def write_unit(self, name: str, text: str) -> bool:
+        """Have systemd start a unit at boot; False when it does already, or there is no systemd."""
+        file = UNITS / name
+        if not SYSTEMD.is_dir() or (file.is_file() and file.read_text() == text):
+            return False
+        write_atomically(file, text.encode(), mode=0o644)
+        run(["systemctl", "daemon-reload"])
+        run(["systemctl", "enable", "--quiet", name])
+        return True
+
+    def remove_unit(self, name: str) -> None:
+        """Take a unit away, if it is there."""
+        if (UNITS / name).exists():
+            run(["systemctl", "disable", "--quiet", name], check=False)
+            (UNITS / name).unlink(missing_ok=True)
 
     def has_address(self, text: str) -> bool:
         """Whether a server could listen on that address here."""

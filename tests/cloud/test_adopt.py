@@ -1,14 +1,12 @@
 """A site that the first version of Stackyard made is adopted: no VM ends, and nothing is done twice."""
 
-import contextlib
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from demo import BUILD_SECONDS, UP_SECONDS, VERIFY_SECONDS, Site, checks
-from guest import last_heartbeat, well_again
+from guest import last_heartbeat, virtual_machines, well_again
 from tool import ROOT, Tool, run
 from waiting import wait_for
 
@@ -52,16 +50,6 @@ def nodes(site: Site) -> dict[str, str]:
     """Id and start of the containers that are nodes."""
     found = site.containers()
     return {node: found[f"demo-{node}"] for node in NODES}
-
-
-def virtual_machines() -> set[tuple[str, str]]:
-    """Process id and start time of every QEMU on this machine."""
-    found = set()
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if b"qemu-system" in (process / "cmdline").read_bytes().partition(b"\0")[0]:
-                found.add((process.name, (process / "stat").read_text().rpartition(")")[2].split()[19]))
-    return found
 
 
 def migrations(site: Site) -> dict[str, str]:

@@ -1,12 +1,15 @@
 """After the engine died or was stopped, `up` brings the site back with its data."""
 
 import os
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
 
 from demo import failed
+from guest import last_heartbeat, virtual_machines
+from stackyard.deploy import boot
 from tool import ROOT, run
 from waiting import NotYet, wait_for
 
@@ -44,6 +47,36 @@ def belongings(site):
     yield user.id, image.id
     site.cloud.identity.delete_user(user.id, ignore_missing=True)
     site.cloud.image.delete_image(image.id, ignore_missing=True)
+
+
+def end_machine() -> None:
+    """What a reboot does to what runs: the engine ends with all containers, and no cgroup of a node is left."""
+    end_engine(signal.SIGTERM)
+    wait_for("every VM to end", lambda: virtual_machines() and not_yet("VMs run"), 60)
+    for folder in sorted(Path("/sys/fs/cgroup").glob("**/stackyard/**/"), key=lambda each: -len(each.parts)):
+        folder.rmdir()
+
+
+def not_yet(seen: str) -> None:
+    raise NotYet(seen)
+
+
+def test_after_a_reboot_the_unit_brings_everything_back(site):
+    """The unit that `up` writes where systemd is: what it runs is run here, VMs that ran run again."""
+    site.verify("--keep")
+    servers = [server.id for server in site.cloud.compute.servers(all_projects=True)]
+    assert len(servers) == len(virtual_machines()) == 2
+    end_machine()
+    start_engine()
+    (command,) = [
+        line.partition("=")[2] for line in boot.unit("demo", "demo", None).splitlines() if line.startswith("ExecStart=")
+    ]
+    run(*shlex.split(command), timeout=600)
+    for server in servers:
+        last_heartbeat(site, server)
+        assert site.cloud.compute.get_server(server).status == "ACTIVE"
+    assert len(virtual_machines()) == 2
+    assert failed(site.verify()) == []
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from demo import Site, engine
-from guest import console, last_heartbeat, well_again
+from guest import console, last_heartbeat, virtual_machines, well_again
+from tool import ROOT
 from waiting import NotYet, wait_for
 
 pytestmark = pytest.mark.cloud
@@ -98,6 +99,39 @@ def test_an_interface_that_is_off_when_its_vm_starts_is_switched_on(site, server
     assert "UP" in link["flags"]
     before = last_heartbeat(site, servers[0])
     wait_for("the VM to be well", well_again(site, servers[0], before), SECONDS, 1)
+
+
+DEMO = (ROOT / "catalogue/sites/demo.yaml").read_text(encoding="utf-8")
+THIRD = "  compute3: {roles: [compute]}\n"
+CHANGES = {
+    "a node added": DEMO + THIRD,
+    "an option": f"{DEMO}{THIRD}services: {{nova: {{options: {{DEFAULT: {{cpu_allocation_ratio: 3.0}}}}}}}}\n",
+    "a node removed, and the option": DEMO,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_of_the_site_leaves_vms_alone(site, servers, tmp_path, change):
+    """One after the other, on the running site."""
+    file = tmp_path / "changed.yaml"
+    file.write_text(CHANGES[change], encoding="utf-8")
+    before = virtual_machines()
+    assert len(before) == len(servers)
+    site.stackyard("up", "--site", str(file))
+    assert virtual_machines() == before
+
+
+def test_vms_end_only_when_that_was_said(site, servers, tmp_path):
+    """A node with a VM taken out of the site: refused with the number, and nothing is touched."""
+    file = tmp_path / "without.yaml"
+    file.write_text(DEMO.replace("  compute1:\n    roles: [compute]\n    zone: az1\n", ""), encoding="utf-8")
+    before, there = virtual_machines(), site.containers()
+    plan = site.stackyard("up", "--plan", "--output", "json", "--site", str(file)).json
+    assert plan["ended_vms"] == {NODE: 1}
+    outcome = site.stackyard("up", "--site", str(file), check=False)
+    assert (outcome.code, "1 VM on compute1 would end: the node is removed" in outcome.stderr) == (2, True)
+    assert (virtual_machines(), site.containers()) == (before, there)
+    assert len(before) == len(servers)
 
 
 def test_nova_still_has_them_in_hand(site, servers):

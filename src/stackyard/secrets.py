@@ -89,9 +89,15 @@ def load(path: Path) -> Secrets:
             f"{path}: the site's secrets are not for this user to read", "run it as root (sudo)"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a store of secrets", "restore it from a backup; it is not made anew") from error
+        raise InputError(
+            f"{path}: not a store of secrets",
+            "restore it from a backup; without one, `stackyard down --volumes` removes it with the site and its data",
+        ) from error
     if version != VERSION:
-        raise InputError(f"{path}: version {version} is not known", f"this stackyard reads version {VERSION}")
+        raise InputError(
+            f"{path}: version {version} is not known",
+            f"this stackyard reads version {VERSION}: use the one that wrote it",
+        )
     return Secrets(values)
 
 

@@ -1,11 +1,14 @@
 """Each check of the proof fails when what it checks is broken, and succeeds again when it is mended."""
 
+import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from demo import COMPUTES, ENCAPSULATION, Site, checks, engine, failed
+from waiting import NotYet, wait_for
 
 pytestmark = [pytest.mark.cloud, pytest.mark.long]
 
@@ -73,7 +76,19 @@ def wrong_zone(site: Site) -> Iterator[None]:
         compute.add_host_to_aggregate(second.id, host)
 
 
+@contextmanager
+def api_hangs(site: Site) -> Iterator[None]:
+    """An API accepts connections, and never answers."""
+    name = site.container("controller", "glance-api")
+    engine("pause", name)
+    try:
+        yield
+    finally:
+        engine("unpause", name)
+
+
 BREAKAGES = {
+    api_hangs: ("sign in",),
     wrong_encapsulation: ("encapsulation", "vxlan", "wire"),
     agent_stopped: ("metadata", "agent"),
     controller_stopped: ("ping", "boot", "agent"),
@@ -91,6 +106,44 @@ def test_the_proof_fails_when_it_should(site, breakage):
     assert any(word in name for name in names for word in BREAKAGES[breakage]), names
     messages = [checks(proof)[name]["message"] for name in names]
     assert all(messages)
+    if breakage is api_hangs:
+        assert "image API, GET /v2/images" in messages[0]
+        assert any("glance-api is not ready" in cause for cause in checks(proof)[names[0]]["causes"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ended_by_a_signal_it_deletes_what_it_made(site, number):
+    def made() -> None:
+        if not ours(site):
+            raise NotYet("nothing of a proof")
+
+    process = site.stackyard.start("verify")
+    wait_for("what the proof makes", made, 120)
+    process.send_signal(number)
+    assert process.wait(180) == 128 + number
+    assert not ours(site)
+    assert not engine("ps", "--quiet", "--filter", "name=stackyard-verify-").stdout
+
+
+def ours(site: Site) -> list[str]:
+    """The names of VMs and images that a proof has made."""
+    cloud = site.cloud
+    names = [each.name for each in (*cloud.compute.servers(), *cloud.image.images())]
+    return [name for name in names if name.startswith("stackyard-verify-")]
+
+
+def test_an_error_in_sql_fails_the_job_that_has_it(site):
+    """A user's name that is longer than MariaDB takes; nothing is made of it."""
+    accounts = json.dumps([{"name": "nova", "user": "n" * 200, "password": "not shown"}])
+    volume = f"{site.container('controller', 'mariadb-socket')}:/run/mysqld"
+    image = engine("inspect", "--format", "{{.Config.Image}}", site.container("controller", "mariadb")).stdout.strip()
+    told = engine(
+        "run", "--rm", "--volume", volume, "--env", "HOST_IP=127.0.0.1", "--env", f"DATABASE_ACCOUNTS={accounts}",
+        image, "bootstrap", check=False,
+    )  # fmt: skip
+    assert told.code == 1, str(told)
+    assert "too long for user name" in told.stderr
+    assert "not shown" not in told.stderr
 
 
 def test_mended_it_succeeds_again(site):

@@ -7,7 +7,7 @@ data=/tmp/bake/data
 socket=/tmp/bake/socket
 sql="mariadb --no-defaults --socket=$socket"
 password=$(cat /proc/sys/kernel/random/uuid)
-owner=$(getent passwd 2406 | cut -d: -f1)
+owner=$(id -nu 2406)
 mkdir -p "$data" /baked
 
 mariadb-install-db --no-defaults --user=root --datadir="$data" --skip-test-db --skip-name-resolve \
@@ -25,12 +25,15 @@ PYTHON
 } >/tmp/bake/init.sql
 mariadbd --no-defaults --user=root --datadir="$data" --socket="$socket" --pid-file=/tmp/bake/pid \
     --bind-address=127.0.0.1 --skip-name-resolve --character-set-server=utf8mb4 --collation-server=utf8mb4_general_ci \
-    --innodb-log-file-size=32M --innodb-flush-log-at-trx-commit=0 --init-file=/tmp/bake/init.sql >/tmp/bake/log 2>&1 &
+    --innodb-log-file-size=32M --innodb-flush-log-at-trx-commit=0 >/tmp/bake/log 2>&1 &
 server=$!
+tries=0
 until $sql -e "SELECT 1" >/dev/null 2>&1; do
-    kill -0 "$server" 2>/dev/null || { tail -n 5 /tmp/bake/log >&2; exit 1; }
+    tries=$((tries + 1))
+    if test "$tries" -ge 600 || ! kill -0 "$server"; then tail -n 5 /tmp/bake/log >&2; exit 1; fi
     sleep 0.1
 done
+$sql </tmp/bake/init.sql
 
 running=""
 for service in "$@"; do
@@ -52,4 +55,5 @@ fi
 $sql -e "DROP USER bake@'127.0.0.1'; SET GLOBAL innodb_fast_shutdown = 0; SHUTDOWN;"
 wait "$server"
 rm -f "$data"/*.pid "$data"/ib_buffer_pool "$data"/tc.log
-tar --sort=name --mtime=@0 --owner=2406 --group=2406 --numeric-owner -C "$data" -cf - . | gzip -4n >/baked/database.tar.gz
+tar --sort=name --mtime=@0 --owner=2406 --group=2406 --numeric-owner --use-compress-program="gzip -4n" -C "$data" \
+    -cf /baked/database.tar.gz .

@@ -1,8 +1,8 @@
 """Put the compute nodes of the site into their availability zones.
 
 AVAILABILITY_ZONES is a JSON list of {name, hosts}. Each zone is a host aggregate of the same name. Waits
-until every node has registered, in Nova and in Placement; what is in place already is left as it is. Safe to
-run again.
+until every node has registered, in Nova and in Placement, and says so; what is in place already is left as it is.
+Safe to run again.
 """
 
 from __future__ import annotations
@@ -10,15 +10,44 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import signal
 import sys
 import time
+from typing import NoReturn
 
 from keystoneauth1 import exceptions, session
 from keystoneauth1.adapter import Adapter
 from keystoneauth1.identity import v3
 
 DEADLINE = 300
+ANSWER = 30
+"""Seconds that an API has for each part of an answer."""
+MINUTE = 60
 INTERVAL = 1
+
+
+class Waiting:
+    """What is waited for: told at once and once a minute. At the deadline the script ends with it, whatever hangs."""
+
+    def __init__(self, deadline: int) -> None:
+        self.deadline = deadline
+        self.begun = time.monotonic()
+        self.next = 0.0
+        self.seen = ""
+        signal.signal(signal.SIGALRM, self.give_up)
+        signal.alarm(deadline)
+
+    def tell(self, seen: str) -> None:
+        """Take what is missing."""
+        self.seen = seen
+        passed = time.monotonic() - self.begun
+        if passed >= self.next:
+            self.next = passed + MINUTE
+            print(f"waiting, {passed:.0f} s of {self.deadline}: {seen}", file=sys.stderr, flush=True)
+
+    def give_up(self, *_: object) -> NoReturn:
+        """End the script."""
+        sys.exit(f"gave up after {self.deadline} s; seen last: {self.seen}")
 
 
 def apis() -> tuple[Adapter, Adapter]:
@@ -34,7 +63,11 @@ def apis() -> tuple[Adapter, Adapter]:
         user_domain_name=own["user_domain_name"],
         project_domain_name=own["project_domain_name"],
     )
-    signed_in = {"session": session.Session(auth=auth), "interface": "internal", "region_name": own["region_name"]}
+    signed_in = {
+        "session": session.Session(auth=auth, timeout=ANSWER),
+        "interface": "internal",
+        "region_name": own["region_name"],
+    }
     return (
         Adapter(service_type="compute", default_microversion="2.41", **signed_in),
         Adapter(service_type="placement", default_microversion="1.19", **signed_in),
@@ -52,30 +85,28 @@ def ready(api: Adapter, placement: Adapter) -> dict[str, str]:
     return {host: found[name] for host, name in names.items() if host in up and name in found}
 
 
-def wait(api: Adapter, placement: Adapter, hosts: set[str]) -> dict[str, str]:
-    """Wait for all hosts and return their providers; say what is missing when the deadline has passed."""
-    end = time.monotonic() + DEADLINE
-    seen = "nothing answered yet"
-    while time.monotonic() < end:
+def wait(api: Adapter, placement: Adapter, hosts: set[str], waiting: Waiting) -> dict[str, str]:
+    """Wait for all hosts and return their providers."""
+    waiting.tell(f"nova-compute of {', '.join(sorted(hosts))} is to register in Nova and in Placement")
+    while True:
         try:
             providers = ready(api, placement)
             if hosts <= providers.keys():
                 return providers
-            seen = f"not up: {', '.join(sorted(hosts - providers.keys()))}"
+            waiting.tell(f"nova-compute is not registered, or not up, on {', '.join(sorted(hosts - providers.keys()))}")
         except (exceptions.ClientException, KeyError) as error:
-            seen = str(error)
+            waiting.tell(f"no answer about compute nodes: {error}")
         time.sleep(INTERVAL)
-    sys.exit(f"the compute nodes did not register within {DEADLINE} s; {seen}")
 
 
-def add_host(api: Adapter, aggregate: int, host: str) -> None:
+def add_host(api: Adapter, aggregate: int, host: str, waiting: Waiting) -> None:
     """Add a host as soon as it is mapped to its cell, which the scheduler does every few seconds."""
-    for _ in range(60):
+    while True:
         answer = api.post(f"/os-aggregates/{aggregate}/action", json={"add_host": {"host": host}}, raise_exc=False)
         if answer.ok or answer.status_code == 409:  # noqa: PLR2004 - it is a member already
             return
+        waiting.tell(f"{host} cannot be added to its zone: {answer.text}")
         time.sleep(INTERVAL)
-    sys.exit(f"{host} could not be added to its zone: {answer.text}")
 
 
 def placed(placement: Adapter, provider: str, aggregate: str) -> bool:
@@ -86,8 +117,9 @@ def placed(placement: Adapter, provider: str, aggregate: str) -> bool:
 def main() -> None:
     """Make every zone of AVAILABILITY_ZONES."""
     zones = json.loads(os.environ["AVAILABILITY_ZONES"])
+    waiting = Waiting(DEADLINE)
     api, placement = apis()
-    providers = wait(api, placement, {host for zone in zones for host in zone["hosts"]})
+    providers = wait(api, placement, {host for zone in zones for host in zone["hosts"]}, waiting)
     present = {aggregate["name"]: aggregate for aggregate in api.get("/os-aggregates").json()["aggregates"]}
     for zone in zones:
         aggregate = present.get(zone["name"])
@@ -99,7 +131,7 @@ def main() -> None:
                 api.post(f"/os-aggregates/{aggregate['id']}/action", json={"remove_host": {"host": host}})
                 aggregate["hosts"].remove(host)
             if host not in aggregate["hosts"]:
-                add_host(api, aggregate["id"], host)
+                add_host(api, aggregate["id"], host, waiting)
 
 
 if __name__ == "__main__":

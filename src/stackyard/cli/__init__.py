@@ -14,6 +14,7 @@ import click
 
 from stackyard import __version__
 from stackyard.effects.host import Host
+from stackyard.effects.signals import StoppedError
 from stackyard.entrypoint.suggest import closest
 from stackyard.errors import StackyardError
 
@@ -53,9 +54,11 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments start with; a mistyped one is told the right name."""
-        close = closest(args[0], self.list_commands(ctx))
-        if close and close != args[0]:
-            raise click.UsageError(f"there is no command {args[0]}: did you mean {close}?", ctx)
+        names = self.list_commands(ctx)
+        if args[0] not in names and not args[0].startswith("-"):
+            close = closest(args[0], names)
+            remedy = f"did you mean {close}?" if close else f"there are {', '.join(names)}"
+            raise click.UsageError(f"there is no command {args[0]}: {remedy}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -109,9 +112,10 @@ def main(arguments: Sequence[str] | None = None, host: Host | None = None) -> No
         place = f"{error.filename}: " if error.filename else ""
         _tell(f"{place}{error.strerror}", HOST[error.errno])
         code = StackyardError.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        _tell("interrupted", "the same command continues where it stopped")
-        code = INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        stopped = error.__cause__ if isinstance(error.__cause__, StoppedError) else None
+        _tell("interrupted", stopped.hint if stopped else "the same command continues where it stopped")
+        code = stopped.code if stopped else INTERRUPTED
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -2,9 +2,46 @@
 
 from __future__ import annotations
 
+import functools
+import re
+import shlex
+from collections.abc import Callable
+from typing import Any
+
 import click
 
+from stackyard.errors import StackyardError
 from stackyard.model.reference import prefix
+
+DEMO = "demo"
+_OF_A_SITE = re.compile(r"\bstackyard (build|down|env|explain|images|logs|show|status|up|verify)\b(?!, process)")
+"""A command that is about one site, in a text; not the holder of a lock."""
+
+
+def for_site(text: str, site: str) -> str:
+    """A text whose commands of ours are about that site, the usual one or another."""
+    return text if site == DEMO else _OF_A_SITE.sub(lambda found: f"{found[0]} --site {shlex.quote(site)}", text)
+
+
+def site(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Option --site. What the command's errors say of commands is about the same site."""
+
+    @functools.wraps(command)
+    def told(*arguments: Any, site: str, **options: Any) -> Any:
+        try:
+            return command(*arguments, site=site, **options)
+        except StackyardError as error:
+            error.message, error.hint = for_site(error.message, site), for_site(error.hint, site)
+            raise
+
+    option = click.option(
+        "--site",
+        metavar="NAME|FILE",
+        default=DEMO,
+        show_default=True,
+        help="The site: a name, or its file.",
+    )
+    return option(told)
 
 
 def _prefix(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -13,14 +50,6 @@ def _prefix(_context: click.Context, _option: click.Parameter, value: str | None
     except ValueError as error:
         raise click.BadParameter(f"`{value}` does not fit: {error}") from error
 
-
-site = click.option(
-    "--site",
-    metavar="NAME|FILE",
-    default="demo",
-    show_default=True,
-    help="The site: a name, or its file.",
-)
 
 output = click.option(
     "--output",

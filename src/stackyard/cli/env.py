@@ -26,10 +26,13 @@ def command(host: Host, site: str, *, clouds_yaml: bool) -> None:
     model, catalogue = open_site(site)
     wanted = Desired.of(host, model, catalogue)
     if not wanted.state.secrets.exists():
-        raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
+        raise InputError(f"the site {model.site} has no secrets yet", "bring it up: stackyard up")
     found = wanted.site.declarations.get("credentials", ())
     if not found:
-        raise InputError(f"no service of the site {model.site} declares credentials", "")
+        raise InputError(
+            f"no service of the site {model.site} declares credentials",
+            "add `credentials:` to `declares` of the service that has the administrator",
+        )
     click.echo(_clouds(model.site, found[0]) if clouds_yaml else _openrc(found[0]), nl=False)
 
 

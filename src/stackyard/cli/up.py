@@ -26,7 +26,11 @@ SUMMARY = 10.0
 @_options.output
 @click.option("--plan", "only_plan", is_flag=True, help="Print what would be done and why, and do nothing.")
 @click.option(
-    "--deadline", default=DEADLINE, show_default=True, metavar="SECONDS", help="How long to wait for readiness."
+    "--deadline",
+    default=DEADLINE,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long it may take in all, until everything is ready.",
 )
 @click.option("--end-vms", is_flag=True, help="Do it even where VMs end: those of nodes that are made anew or removed.")
 @click.pass_obj
@@ -45,12 +49,13 @@ def command(
     if only_plan:
         wanted, _there, plan = way.plan()
         shown = (wanted.site, plan, wanted.secrets.made)
-        click.echo(json.dumps(as_data(*shown), indent=2) + "\n" if output == "json" else as_text(*shown), nl=False)
+        text = _options.for_site(as_text(*shown), site)
+        click.echo(json.dumps(as_data(*shown), indent=2) + "\n" if output == "json" else text, nl=False)
         return
     from stackyard.ui import reporter  # noqa: PLC0415 - rich takes long to import, and a plan needs none of it
 
     with reporter(f"up {model.site}", output=output, every=SUMMARY) as report:
-        changed = way.run(report, deadline)
+        changed = way.run(report, deadline, begun)
         if boot.enable(host, model.site, site):
             report(Event("note", "up", f"after a reboot {boot.name(model.site)} brings it back"))
     took = time.monotonic() - begun

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import click
 
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
 from stackyard.deploy.desired import Desired
+from stackyard.deploy.status import troubles
 from stackyard.effects.host import Host
 from stackyard.effects.openstack import Api
+from stackyard.effects.signals import stoppable
 from stackyard.errors import InputError
 from stackyard.ui import reporter
 from stackyard.verify import guest
+from stackyard.verify.clean import DEADLINE as CLEANING
 from stackyard.verify.clean import clean
 from stackyard.verify.cloud import Cloud
-from stackyard.verify.outcome import Outcome
-from stackyard.verify.run import verify
-from stackyard.verify.target import credentials, target
+from stackyard.verify.run import DEADLINE, verify
+from stackyard.verify.target import capture_points, credentials, hosts, target
 
 FAILED = 1
 TAG = "run"
@@ -33,32 +38,66 @@ def _tag(_context: click.Context, _parameter: click.Parameter, value: str) -> st
 @click.option("--keep", is_flag=True, help="Leave the VMs and all that belongs to them.")
 @click.option("--clean", "only_clean", is_flag=True, help="Only delete what an earlier run has left.")
 @click.option("--tag", default=TAG, show_default=True, callback=_tag, help="Part of the names of all that is made.")
+@click.option(
+    "--deadline",
+    default=DEADLINE,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the proof may take, without deleting.",
+)
 @_options.output
 @click.pass_obj
 @click.pass_context
 def command(
-    context: click.Context, host: Host, site: str, *, keep: bool, only_clean: bool, tag: str, output: str
+    context: click.Context,
+    host: Host,
+    site: str,
+    *,
+    keep: bool,
+    only_clean: bool,
+    tag: str,
+    deadline: int,
+    output: str,
 ) -> None:
-    """Prove the running site: boot a VM on each compute node, ping both ways, capture the tunnel network."""
+    """Prove the running site: boot a VM on each compute node, ping both ways, capture the tunnel network.
+
+    Ended by Ctrl-C, SIGTERM or SIGHUP it deletes what it has made, unless --keep is given.
+    """
+    begun = time.monotonic()
     model, catalogue = open_site(site)
     wanted = Desired.of(host, model, catalogue)
     if not wanted.state.secrets.exists():
-        raise InputError(f"the site {model.site} has no secrets yet", f"bring it up: stackyard up --site {site}")
+        raise InputError(f"the site {model.site} has no secrets yet", "bring it up: stackyard up")
     resolved = wanted.site
+    again = _options.for_site(f"stackyard verify --clean{'' if tag == TAG else f' --tag {tag}'}", site)
+    left = f"what was made stays; delete it with: {again}" if keep else f"to be sure that nothing is left: {again}"
     with reporter(f"verify {model.site}", output=output) as report:
         if only_clean:
-            removed = clean(Cloud(Api(credentials(resolved))), tag)
+            cloud = Cloud(Api(credentials(resolved)))
+            cloud.limit("deleting", CLEANING)
+            for point in capture_points(resolved, tag):
+                host.engine.attempt(*point.stop, timeout=CLEANING)
+            cloud.sign_in()
+            removed = clean(cloud, tag)
             click.echo("\n".join(f"deleted {thing.kind} {thing.name}" for thing in removed) or "nothing is left")
             return
-        what = target(resolved, guest.ensure(host.state, catalogue.base.suite, report), tag)
-        outcome = verify(host.engine, what, Api(what.credentials), report, keep=keep)
+        hosts(resolved)  # refused before a guest is built
+        with stoppable(left):
+            what = target(resolved, guest.ensure(host.state, catalogue.base.suite, report), tag)
+            outcome = verify(
+                host.engine,
+                what,
+                Api(what.credentials),
+                report,
+                keep=keep,
+                deadline=deadline - (time.monotonic() - begun),
+                causes=lambda: troubles(host.engine, resolved),
+            )
+    checks = [replace(check, hint=_options.for_site(check.hint, site)) for check in outcome.checks]
+    outcome = replace(outcome, checks=tuple(checks))
     click.echo(outcome.as_json() if output == "json" else outcome.as_text())
-    _kept(outcome, site)
-    if not outcome.passed:
-        context.exit(FAILED)
-
-
-def _kept(outcome: Outcome, site: str) -> None:
     if outcome.kept:
         click.echo(f"kept: {', '.join(outcome.kept)}", err=True)
-        click.echo(f"delete them with: stackyard verify --clean --site {site} --tag {outcome.tag}", err=True)
+        click.echo(f"delete them with: {again}", err=True)
+    if not outcome.passed:
+        context.exit(FAILED)

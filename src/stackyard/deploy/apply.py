@@ -90,7 +90,9 @@ class Executor:
         with ThreadPoolExecutor(PARALLEL) as pool:
             failed = [*filter(None, pool.map(self._up, projects.values()))]
         if failed:
-            raise StackyardError("\n".join(failed), "mend it, then run `stackyard up` again")
+            raise StackyardError(
+                "\n".join(failed), "the engine says why; without that cause, `stackyard up` goes on from there"
+            )
 
     def _up(self, steps: Sequence[Step]) -> str:
         """Start containers of one project; returns what went wrong."""

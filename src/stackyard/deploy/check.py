@@ -62,7 +62,7 @@ def engine_allows(host: Host, site: ResolvedSite, plan: Plan) -> None:
     """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
     problems = Problems(source=site.site.source)
     for message in _missing(plan):
-        problems.at((), message, "make them: stackyard build, with the same --site")
+        problems.at((), message, "make them: stackyard build")
     made = {step.name for step in plan.of("create", "recreate", "start") if step.is_node}
     nodes = [node for node in site.nodes if site.node_container(node.name) in made]
     address = str(site.site.publish.address)

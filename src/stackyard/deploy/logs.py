@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from threading import Thread
 
@@ -44,19 +44,30 @@ def show(
 def _meant(engine: Engine, site: str, container: str | None, node: str | None) -> list[Running]:
     everything = containers(engine, site).values()
     if not everything:
-        raise InputError(f"the site {site} has no containers here", f"stackyard up --site {site}")
+        raise InputError(f"the site {site} has no containers here", "bring it up: stackyard up")
     found = [
         each
         for each in everything
         if node in {None, each.labels.get(LABEL_NODE)} and container in {None, each.labels.get(LABEL_CONTAINER)}
     ]
     if not found:
-        names = sorted({each.labels.get(LABEL_CONTAINER, "") for each in everything})
-        where = f" on {node}" if node else ""
-        raise InputError(
-            f"there is no container {container or ''}{where}", suggest(container or "", names, "there are")
-        )
+        raise _nothing(everything, container, node)
     return sorted(found, key=lambda each: each.name)
+
+
+def _nothing(everything: Iterable[Running], container: str | None, node: str | None) -> InputError:
+    """That nothing is meant: the node is wrong, or the container, or one is not on the other."""
+    nodes: dict[str, set[str]] = {}
+    for each in everything:
+        nodes.setdefault(each.labels.get(LABEL_CONTAINER, ""), set()).add(each.labels.get(LABEL_NODE, ""))
+    known = sorted(set().union(*nodes.values()))
+    if node and node not in known:
+        return InputError(f"there is no node {node} here", suggest(node, known, "there are"))
+    if container in nodes:
+        return InputError(
+            f"there is no container {container} on {node}", f"it is on {', '.join(sorted(nodes[container]))}"
+        )
+    return InputError(f"there is no container {container}", suggest(container or "", sorted(nodes), "there are"))
 
 
 def _one(engine: Engine, line: Callable[[str], None], options: list[str], running: Running, *, alone: bool) -> None:

@@ -152,6 +152,7 @@ class Readiness:
     """Names of those that the command has changed: the others are told of only when they are not ready at once."""
     watches: dict[str, Watch] = field(init=False)
     _looked: bool = False
+    _watched_since: float = float("inf")
 
     def __post_init__(self) -> None:
         self.watches = {each.full_name: Watch(each) for each in self.containers}
@@ -202,6 +203,7 @@ class Readiness:
 
     def events(self, now: float) -> Iterator[Event]:
         """What changed since it was asked last: who is ready, who waits for what, who crashes."""
+        self._watched_since = min(self._watched_since, now)
         for watch in self.wanted:
             text = "ready" if watch.done else self._waits(watch)
             if text != watch.told and not self._quiet(watch, now):
@@ -219,7 +221,7 @@ class Readiness:
         """Whether nobody needs to hear of it: it was left alone, and is ready or has hardly been asked."""
         if self.touched is None or watch.container.full_name in self.touched or watch.told:
             return False
-        return watch.done or (watch.runs and not watch.crashes and now - self.begun < QUIET)
+        return watch.done or (watch.runs and not watch.crashes and now - self._watched_since < QUIET)
 
     def stranded(self) -> Iterator[Event]:
         """Those that were not waited for, since they wait for another node, which is not up."""

@@ -63,6 +63,14 @@ def found(engine: Engine, site: str) -> list[Row]:
     return sorted(rows, key=lambda row: (row.node, row.container != NODE, row.container))
 
 
+def troubles(engine: Engine, site: ResolvedSite) -> list[str]:
+    """What does not work now, a line for each node or container, with what its own probe sees."""
+    late = [row for row in status(engine, site) if row.ready == "no"]
+    return [
+        f"{row.node}/{row.container} is not ready: {'; '.join((row.lacks or row.state).splitlines())}" for row in late
+    ]
+
+
 def _row(node: str, container: str, running: Running | None, ready: str, image: str) -> Row:
     since = ago(running.since) if running and running.status != "created" else ""
     return Row(node, container, _state(running), ready, since, image)

@@ -50,27 +50,30 @@ class Up:
         ended = {node: (vms, step) for node, step in ending if (vms := len(wanted.vms(node)))}
         return wanted, there, replace(plan, ended=ended)
 
-    def run(self, report: Report, deadline: float = DEADLINE) -> bool:
+    def run(self, report: Report, deadline: float = DEADLINE, begun: float | None = None) -> bool:
         """Do it, and wait until all of it is ready; False when there was nothing to do.
+
+        ``deadline`` is in seconds from when it has ``begun``, on the monotonic clock, or else from now.
 
         Raises InputError for what is wrong before anything is touched, StackyardError for what fails on the way.
         """
+        begun = time.monotonic() if begun is None else begun
         wanted, there, plan = self.plan()
         check.engine_allows(self.host, wanted.site, plan)
         if not self.end_vms:
             check.keeps_vms(plan)
         if plan.empty and not any(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
             return False
-        begun = time.monotonic()
         with locked(wanted.state, "up") as lock:
             wanted, _there, plan = self.plan()  # something may have changed before the lock was had
             if not self.end_vms:
                 check.keeps_vms(plan)
+            started = time.monotonic()
             wanted.remember()
             Executor(wanted, lock, report).apply(plan)
-            report(Event("note", "up", "all containers are started", time.monotonic() - begun))
+            report(Event("note", "up", "all containers are started", time.monotonic() - started))
             touched = {step.name for step in plan.changes}
-            now, logs = time.monotonic(), self.host.engine.logs
-            readiness = Readiness(wanted.site.containers, self.only, now, deadline, logs, touched)
+            logs = self.host.engine.logs
+            readiness = Readiness(wanted.site.containers, self.only, begun, deadline, logs, touched)
             until_ready(self.host.engine, readiness, report)
         return True

@@ -12,14 +12,16 @@ _secrets: list[str] = []
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Never print one of these again, as it is or quoted for a URL."""
+    """Never print one of these again, as it is or as a URL, SQL, JSON or an INI file has it."""
     for secret in (line for each in secrets for line in each.splitlines()):
         if len(secret) >= SHORTEST and secret not in _secrets:
             _secrets.append(secret)
             if not secret.isalnum():
                 from urllib.parse import quote  # noqa: PLC0415 - rarely needed, and start-up time counts
 
-                _secrets.append(quote(secret, safe="*"))
+                doubled = secret.replace("\\", "\\\\")
+                forms = {quote(secret, safe="*"), doubled.replace("'", "''"), doubled.replace('"', '\\"')}
+                _secrets.extend(forms | {secret.replace("$", "\\$")})
     _secrets.sort(key=len, reverse=True)
 
 

@@ -20,6 +20,8 @@ What this image can be started with:
   validate                   check the environment and the templates, and start nothing
   bootstrap [--only STEP]    make what the service needs, as far as it is not there yet
   health                     exit 0 when the process does its work
+  wait SECONDS WHAT COMMAND [ARGUMENT ...]
+                             repeat a command until it exits 0, and say what is waited for (for scripts)
   COMMAND [ARGUMENT ...]     configure itself and start that instead
 """
 
@@ -106,6 +108,17 @@ def _health(rest: list[str], env: Mapping[str, str]) -> None:
     check(begin(env, quiet=True), env)
 
 
+def _wait(rest: list[str], env: Mapping[str, str]) -> None:
+    from .probes import COMMAND_SECONDS  # noqa: PLC0415
+    from .process import answer  # noqa: PLC0415
+    from .waits import wait  # noqa: PLC0415
+
+    seconds, what, *argv = rest if len(rest) > len(("SECONDS", "WHAT")) else ("", "")
+    if not seconds.isdigit():
+        raise Failure("wait takes SECONDS, what is waited for, and a command", code=BAD_INPUT)
+    wait(what, lambda: answer(argv, env, COMMAND_SECONDS), float(seconds))
+
+
 COMMANDS = {
     "run": _run,
     "config": _config,
@@ -113,6 +126,7 @@ COMMANDS = {
     "validate": _validate,
     "bootstrap": _bootstrap,
     "health": _health,
+    "wait": _wait,
 }
 
 

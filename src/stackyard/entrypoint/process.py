@@ -30,18 +30,21 @@ def become(argv: Sequence[str], env: Mapping[str, str]) -> None:
 
 
 def start_beside(argv: Sequence[str], env: Mapping[str, str]) -> None:
-    """Start a command that nobody waits for. Its parent becomes init, so the process never sees a strange child."""
-    child = os.fork()
+    """Start a command beside the process that this one becomes, and end that one when the command fails.
+
+    Its parent becomes init, so the process never sees a strange child.
+    """
+    process, child = os.getpid(), os.fork()
     if child:
         os.waitpid(child, 0)
         return
     try:
         os.setsid()
         if os.fork() == 0:
-            _default_signals()
-            os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606
-    except OSError as error:
-        say(*_unusable(argv, error).lines)
+            run(argv, env)
+    except (Failure, OSError) as error:
+        say(*str(error).splitlines(), "so this container is stopped")
+        os.kill(process, signal.SIGTERM)
     finally:
         os._exit(0)
 

@@ -43,7 +43,10 @@ def inspect(engine: Engine, references: Sequence[str]) -> dict[str, Found]:
         answer = []
     if not answer and "No such image" not in asked.stderr:
         engine.info  # noqa: B018 - says what is wrong when there is none
-        raise InputError(f"the engine does not tell its images: {asked.stderr.strip()}", "see its log")
+        raise InputError(
+            f"the engine does not tell its images: {asked.stderr.strip()}",
+            "the reason is in the log of the Docker engine: journalctl -u docker",
+        )
     named = ((name, data) for data in answer for key in ("RepoTags", "RepoDigests") for name in data.get(key) or ())
     return {name: _found(name, data) for name, data in named if name in references}
 

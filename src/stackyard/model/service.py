@@ -190,7 +190,8 @@ class Runtime(Model):
         default=(), description="Commands run to completion after the needs are met and before the process."
     )
     post_start: tuple[tuple[str, ...], ...] = Field(
-        default=(), description="Commands started beside the process, once, each time it starts."
+        default=(),
+        description="Commands started beside the process each time it starts; one that fails stops the container.",
     )
     wait_for: tuple[Wait, ...] = Field(
         default=(), description="What is waited for before anything is rendered, in order."

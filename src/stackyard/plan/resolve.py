@@ -123,7 +123,7 @@ class _Maker:
         for (problem, loc), containers in self.wrong.items():
             name, text = problem
             if not containers[0]:
-                self.problems.at(loc, text, f"`stackyard explain` tells what {name} takes")
+                self.problems.at(loc, text, f"`stackyard explain IMAGE {name}` tells what it takes")
                 continue
             first = ", ".join(containers[:SHOWN])
             more = f" and {len(containers) - SHOWN} more" if len(containers) > SHOWN else ""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from stackyard.effects.engine import Engine
@@ -78,7 +78,7 @@ class Capture:
 
     def start(self) -> None:
         """Begin, in place of one that was left."""
-        self._engine.attempt(*self.point.stop)
+        self._engine.attempt(*self.point.stop, timeout=DEADLINE)
         self._thread.start()
 
     def waits(self) -> str:
@@ -88,8 +88,9 @@ class Capture:
         return "" if self.ready else f"the capture on {self.point.node} starts"
 
     def stop(self) -> None:
-        """End it, and wait until its last line is read."""
-        self._engine.attempt(*self.point.stop)
+        """End it, and wait until its last line is read. What an engine that hangs leaves, the next start ends."""
+        with suppress(StackyardError):
+            self._engine.attempt(*self.point.stop, timeout=DEADLINE)
         if self._thread.is_alive():
             self._thread.join(DEADLINE)
 
@@ -103,16 +104,6 @@ class Capture:
         self.ready = self.ready or READY in line
         self._said.append(line)
         self.frames.feed(line)
-
-
-@contextmanager
-def capturing(captures: Sequence[Capture]) -> Iterator[None]:
-    """End all captures at the end, however it comes."""
-    try:
-        yield
-    finally:
-        for capture in captures:
-            capture.stop()
 
 
 def begin(captures: Sequence[Capture]) -> None:

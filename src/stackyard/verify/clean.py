@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stackyard.effects.openstack import ApiError
-from stackyard.errors import StackyardError
-from stackyard.verify.cloud import KINDS, Cloud, Resource
+from stackyard.verify.cloud import KINDS, Cloud, OutOfTimeError, Resource
 from stackyard.verify.wait import until
 
 PREFIX = "stackyard-verify-"
@@ -25,43 +24,43 @@ def clean(
 
     What cannot be deleted does not keep the rest from it. Raises StackyardError that names what is left.
     """
-    found: list[Resource] = []
-    failures: list[str] = []
-    for kind in KINDS:
-        try:
-            found += _of_kind(cloud, kind, prefix(tag), told, deadline)
-        except StackyardError as error:
-            failures.append(error.message)
-    if failures:
-        raise StackyardError("not everything could be deleted: " + "; ".join(failures))
-    return found
+    cleaner = _Cleaner(cloud, prefix(tag))
+    until(cleaner.left, what="deletion of what was made", deadline=deadline, told=told)
+    return list(cleaner.found.values())
 
 
-def _of_kind(cloud: Cloud, kind: str, names: str, told: Callable[[str], None], deadline: float) -> list[Resource]:
-    """Delete the resources of one kind and wait until none is left."""
-    found = cloud.of_kind(kind, names)
-    asked: set[str] = set()
-    refusals: dict[str, str] = {}
+class _Cleaner:
+    """Asks for the deletion of all that has such a name, again and again, until nothing of it is left."""
 
-    def left() -> str:
-        resources = cloud.of_kind(kind, names)
-        for resource in resources:
-            if resource.id not in asked:
-                _ask(cloud, resource, asked, refusals)
-        still = cloud.of_kind(kind, names) if resources else []
-        return ", ".join(f"{resource.kind} {resource.name}{refusals.get(resource.id, '')}" for resource in still)
+    def __init__(self, cloud: Cloud, names: str) -> None:
+        self.found: dict[str, Resource] = {}
+        self._cloud = cloud
+        self._names = names
+        self._asked: set[str] = set()
 
-    if found:
-        told(f"{len(found)} x {kind}")
-        until(left, what=f"deletion of each {kind}", deadline=deadline, told=told)
-    return found
+    def left(self) -> str:
+        """Ask for what is not asked for yet, and return what is left, with the reasons."""
+        there: set[str] = set()
+        left: list[str] = []
+        for kind, where in KINDS.items():
+            try:
+                resources = self._cloud.of_kind(kind, self._names)
+                there |= {kind} if resources else set()
+                self.found |= {each.id: each for each in resources}
+                held = where.held_by in there
+                left += [f"{kind} {each.name}{'' if held else self._refusal(each)}" for each in resources]
+            except ApiError as error:
+                left.append(error.message)
+            except OutOfTimeError as error:
+                raise OutOfTimeError("; ".join([error.message, *left])) from error
+        return ", ".join(left)
 
-
-def _ask(cloud: Cloud, resource: Resource, asked: set[str], refusals: dict[str, str]) -> None:
-    """Ask for deletion; what was refused is asked again, for what it hangs on may go meanwhile."""
-    try:
-        cloud.delete(resource)
-        asked.add(resource.id)
-        refusals.pop(resource.id, None)
-    except ApiError as error:
-        refusals[resource.id] = f" ({error.message})"
+    def _refusal(self, resource: Resource) -> str:
+        """Ask for a deletion once; one that was refused is asked for again, for what it hangs on may go meanwhile."""
+        if resource.id not in self._asked:
+            try:
+                self._cloud.delete(resource)
+            except ApiError as error:
+                return f" ({error.message})"
+            self._asked.add(resource.id)
+        return ""

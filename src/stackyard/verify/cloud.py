@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from stackyard.effects.openstack import NOT_FOUND, ApiError
+from stackyard.effects.openstack import NOT_FOUND, TIMEOUT, ApiError, NoAnswerError
+from stackyard.errors import StackyardError
 from stackyard.verify.guest import Guest
 from stackyard.verify.script import PORT
 
 MICROVERSION = "2.74"
 """Of the compute API (Train): enough for what is asked, and old enough for any cloud."""
+
+PATIENCE = TIMEOUT
+"""Seconds that an API has for an answer."""
+IMPATIENCE = 5.0
+"""Seconds that it has when it did not answer the last time."""
 
 _PING: dict[str, Any] = {"protocol": "icmp"}
 _HTTP: dict[str, Any] = {"protocol": "tcp", "port_range_min": PORT, "port_range_max": PORT}
@@ -32,10 +39,11 @@ class Api(Protocol):
         body: Mapping[str, Any] | None = None,
         data: bytes | None = None,
         version: str | None = None,
+        timeout: float = TIMEOUT,
     ) -> Any:
-        """Call a service and return the decoded answer. Raises ApiError."""
+        """Call a service and return the decoded answer. Raises ApiError, NoAnswerError when it takes too long."""
 
-    def url(self, service: str) -> str:
+    def url(self, service: str, timeout: float = TIMEOUT) -> str:
         """Where a service answers."""
 
 
@@ -101,42 +109,84 @@ class Resource:
 
 @dataclass(frozen=True)
 class _Kind:
-    """Where the resources of a kind are."""
+    """Where the resources of a kind are, and which others hold them: those have to be gone first."""
 
     service: str
     path: str
     key: str
     query: str = ""
+    held_by: str = ""
 
 
 KINDS = {
     "server": _Kind("compute", "/servers", "servers"),
-    "port": _Kind("network", "/v2.0/ports", "ports"),
-    "network": _Kind("network", "/v2.0/networks", "networks"),
-    "security group": _Kind("network", "/v2.0/security-groups", "security_groups"),
+    "port": _Kind("network", "/v2.0/ports", "ports", held_by="server"),
+    "network": _Kind("network", "/v2.0/networks", "networks", held_by="port"),
+    "security group": _Kind("network", "/v2.0/security-groups", "security_groups", held_by="port"),
     "flavor": _Kind("compute", "/flavors", "flavors", "?is_public=None"),
     "image": _Kind("image", "/v2/images", "images", "?limit=1000"),
 }
 """In the order in which they can be deleted."""
+SERVICES = ("compute", "image", "network")
+
+
+class OutOfTimeError(StackyardError):
+    """All the time that there was for several calls is over."""
 
 
 class Cloud:
-    """The nouns over the APIs. Every method raises ApiError when an API refuses or does not answer."""
+    """The nouns over the APIs. Every method raises ApiError when an API refuses or does not answer.
+
+    With a ``limit``, OutOfTimeError when the time for all calls together is over.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._silent: set[str] = set()
+        self._end = float("inf")
+        self._late = ""
+
+    def limit(self, what: str, seconds: float) -> None:
+        """From now on there are so many seconds for all calls, that is for ``what``."""
+        self._end = time.monotonic() + seconds
+        self._late = f"{what} took longer than {seconds:.0f} s"
+
+    @property
+    def late(self) -> str:
+        """What to say when the time is over; nothing as long as it is not."""
+        return self._late if time.monotonic() >= self._end else ""
+
+    def _patience(self, service: str) -> float:
+        """Seconds that a service has for its next answer."""
+        if self.late:
+            raise OutOfTimeError(self.late)
+        return min(self._end - time.monotonic(), IMPATIENCE if service in self._silent else PATIENCE)
+
+    def _call(self, service: str, method: str, path: str, **how: Any) -> Any:
+        """Call a service, and remember whether it answered."""
+        try:
+            answer = self._api.call(service, method, path, timeout=self._patience(service), **how)
+        except NoAnswerError:
+            self._silent.add(service)
+            raise
+        self._silent.discard(service)
+        return answer
+
+    def sign_in(self) -> dict[str, str]:
+        """Sign in, and return where the APIs are."""
+        return {service: self._api.url(service, self._patience(service)) for service in SERVICES}
 
     def endpoints(self) -> dict[str, str]:
         """Sign in, ask each API something, and return where they are."""
-        found = {service: self._api.url(service) for service in ("compute", "image", "network")}
+        found = self.sign_in()
         for kind in ("server", "image", "network"):
             self.of_kind(kind, "-")
         return found
 
     def computes(self, binary: str) -> list[Compute]:
         """Return the services of that name that run VMs."""
-        services = self._api.call("compute", "GET", f"/os-services?binary={binary}")["services"]
-        hypervisors = self._api.call("compute", "GET", "/os-hypervisors/detail")["hypervisors"]
+        services = self._call("compute", "GET", f"/os-services?binary={binary}")["services"]
+        hypervisors = self._call("compute", "GET", "/os-hypervisors/detail")["hypervisors"]
         mapped = {each["service"]["host"] for each in hypervisors}
         return [
             Compute(
@@ -151,7 +201,7 @@ class Cloud:
 
     def agents(self) -> list[Agent]:
         """Return the network agents."""
-        answer = self._api.call("network", "GET", "/v2.0/agents")
+        answer = self._call("network", "GET", "/v2.0/agents")
         return [Agent(each["host"], each["agent_type"], bool(each["alive"])) for each in answer["agents"]]
 
     def upload(self, prefix: str, guest: Guest) -> str:
@@ -167,7 +217,7 @@ class Cloud:
         return self._image(f"{prefix}disk", "raw", guest.disk.read_bytes(), properties)
 
     def _image(self, name: str, form: str, content: bytes, properties: Mapping[str, str]) -> str:
-        image = self._api.call(
+        image = self._call(
             "image",
             "POST",
             "/v2/images",
@@ -179,19 +229,19 @@ class Cloud:
                 **properties,
             },
         )
-        self._api.call("image", "PUT", f"/v2/images/{image['id']}/file", data=content)
+        self._call("image", "PUT", f"/v2/images/{image['id']}/file", data=content)
         return str(image["id"])
 
     def make_flavor(self, name: str, ram: int) -> str:
         """Make a flavor of one core, ``ram`` MB, and the disk as small as the image."""
         body = {"name": name, "ram": ram, "vcpus": 1, "disk": 0, "os-flavor-access:is_public": False}
-        return str(self._api.call("compute", "POST", "/flavors", body={"flavor": body})["flavor"]["id"])
+        return str(self._call("compute", "POST", "/flavors", body={"flavor": body})["flavor"]["id"])
 
     def make_network(self, name: str, cidr: str) -> Network:
         """Make a network with a subnet."""
-        made = self._api.call("network", "POST", "/v2.0/networks", body={"network": {"name": name}})["network"]
+        made = self._call("network", "POST", "/v2.0/networks", body={"network": {"name": name}})["network"]
         subnet = {"name": name, "network_id": made["id"], "ip_version": 4, "cidr": cidr}
-        self._api.call("network", "POST", "/v2.0/subnets", body={"subnet": subnet})
+        self._call("network", "POST", "/v2.0/subnets", body={"subnet": subnet})
         return Network(
             id=made["id"],
             kind=made.get("provider:network_type", ""),
@@ -202,16 +252,16 @@ class Cloud:
     def make_group(self, name: str) -> str:
         """Make a security group that lets in pings and HTTP, and nothing else."""
         body = {"security_group": {"name": name}}
-        group = self._api.call("network", "POST", "/v2.0/security-groups", body=body)["security_group"]["id"]
+        group = self._call("network", "POST", "/v2.0/security-groups", body=body)["security_group"]["id"]
         for protocol in (_PING, _HTTP):
             rule = {"security_group_id": group, **_ANYBODY, **protocol}
-            self._api.call("network", "POST", "/v2.0/security-group-rules", body={"security_group_rule": rule})
+            self._call("network", "POST", "/v2.0/security-group-rules", body={"security_group_rule": rule})
         return str(group)
 
     def make_port(self, name: str, network: str, group: str) -> Port:
         """Make a port in a network."""
         body = {"port": {"name": name, "network_id": network, "security_groups": [group]}}
-        made = self._api.call("network", "POST", "/v2.0/ports", body=body)["port"]
+        made = self._call("network", "POST", "/v2.0/ports", body=body)["port"]
         return Port(made["id"], made["fixed_ips"][0]["ip_address"])
 
     def boot(self, name: str, *, image: str, flavor: str, port: str, zone: str, user_data: str) -> str:
@@ -224,12 +274,12 @@ class Cloud:
             "availability_zone": zone,
             "user_data": base64.b64encode(user_data.encode()).decode(),
         }
-        made = self._api.call("compute", "POST", "/servers", body={"server": body}, version=MICROVERSION)
+        made = self._call("compute", "POST", "/servers", body={"server": body}, version=MICROVERSION)
         return str(made["server"]["id"])
 
     def server(self, server_id: str) -> Server:
         """Return what is known of a VM."""
-        found = self._api.call("compute", "GET", f"/servers/{server_id}", version=MICROVERSION)["server"]
+        found = self._call("compute", "GET", f"/servers/{server_id}", version=MICROVERSION)["server"]
         return Server(
             id=found["id"],
             name=found["name"],
@@ -244,19 +294,19 @@ class Cloud:
         """Return the console log of a VM; empty while there is none."""
         body: dict[str, Any] = {"os-getConsoleOutput": {}}
         path = f"/servers/{server_id}/action"
-        return str(self._api.call("compute", "POST", path, body=body)["output"] or "")
+        return str(self._call("compute", "POST", path, body=body)["output"] or "")
 
     def of_kind(self, kind: str, prefix: str) -> list[Resource]:
         """Return the resources of a kind whose names begin so."""
         where = KINDS[kind]
-        found = self._api.call(where.service, "GET", f"{where.path}{where.query}")[where.key]
+        found = self._call(where.service, "GET", f"{where.path}{where.query}")[where.key]
         return [Resource(kind, each["id"], each["name"]) for each in found if each["name"].startswith(prefix)]
 
     def delete(self, resource: Resource) -> None:
         """Ask for a resource to be deleted; one that is gone is fine."""
         where = KINDS[resource.kind]
         try:
-            self._api.call(where.service, "DELETE", f"{where.path}/{resource.id}")
+            self._call(where.service, "DELETE", f"{where.path}/{resource.id}")
         except ApiError as error:
             if error.status != NOT_FOUND:
                 raise

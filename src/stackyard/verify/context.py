@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stackyard.events import Event, Report
@@ -34,6 +35,7 @@ class Run:
     cloud: Cloud
     report: Report
     captures: tuple[Capture, ...]
+    causes: Callable[[], Sequence[str]] = tuple
     seed: str = field(default_factory=lambda: secrets.token_hex(8))
     phase: str = ""
     image: str = ""

@@ -231,5 +231,7 @@ def _architecture() -> str:
         raise InputError("the guest is made of Debian packages, and dpkg is not installed", "apt-get install dpkg")
     name = run(["dpkg", "--print-architecture"]).stdout.strip()
     if name not in CONSOLES:
-        raise InputError(f"there is no guest for the architecture {name}", f"it knows {', '.join(CONSOLES)}")
+        raise InputError(
+            f"there is no guest for the architecture {name}", f"run it on a machine of {' or '.join(CONSOLES)}"
+        )
     return name

@@ -25,7 +25,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """One check that is over. ``message`` says why it failed or was skipped, ``hint`` where to look."""
+    """One check that is over. ``message`` says why it failed or was skipped, ``hint`` where to look.
+
+    ``causes`` are what else did not work at that moment: containers, with what their probes saw.
+    """
 
     name: str
     result: Result
@@ -33,6 +36,7 @@ class Check:
     saw: Finding = Finding("")
     message: str = ""
     hint: str = ""
+    causes: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -46,6 +50,7 @@ class Check:
             "lines": list(self.saw.lines),
             "message": self.message,
             "hint": self.hint,
+            "causes": list(self.causes),
         }
 
 
@@ -99,5 +104,6 @@ def _failures(checks: Sequence[Check]) -> list[str]:
     for check in checks:
         if check.result == "failed":
             lines += ["", f"{check.name} failed: {check.message}"]
+            lines += [f"at that time: {cause}" for cause in check.causes]
             lines += [f"hint: {check.hint}"] if check.hint else []
     return lines

@@ -21,24 +21,24 @@ class Phase:
 
 
 PHASES = (
-    Phase("sign in", site.sign_in, hint="`stackyard status` tells what does not run; `stackyard up` repairs it"),
+    Phase("sign in", site.sign_in, hint="`stackyard status` tells what does not work, `stackyard logs CONTAINER` why"),
     Phase(
         "leftovers",
         site.leftovers,
         needs=("sign in",),
-        hint="delete by hand what cannot be deleted, then run this again",
+        hint="`openstack server list --all-projects` and the like show it; delete it by hand, then run this again",
     ),
     Phase(
         "nodes",
         site.nodes,
         needs=("sign in",),
-        hint="zones are those of the site file, and `stackyard up` sets them; see `stackyard status`",
+        hint="of a node that is down, `stackyard logs --node NODE` tells why; zones are those of the site file",
     ),
     Phase(
         "agents",
         site.agents,
         needs=("sign in",),
-        hint="`stackyard status NODE` and `stackyard logs` of the agent on that node",
+        hint="`stackyard status` tells whether the agent runs, `stackyard logs --node NODE` what it says",
     ),
     Phase(
         "image",
@@ -47,7 +47,7 @@ PHASES = (
         hint="`stackyard logs` of the image service; is its volume full?",
     ),
     Phase("network", make.network, needs=("sign in", "leftovers"), hint="`stackyard logs` of the network service"),
-    Phase("listen", make.listen, needs=("sign in",), hint="`docker ps` tells whether the node's containers run"),
+    Phase("listen", make.listen, needs=("sign in",), hint="`stackyard status` tells whether the node runs"),
     Phase(
         "boot",
         make.boot,

@@ -70,20 +70,23 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         encapsulation=resolved.site.encapsulation,
         credentials=credentials(resolved),
         hypervisor=str(_declared(resolved, "hypervisor")["service"]),
-        hosts=_hosts(resolved),
-        capture_points=_capture_points(resolved, tag),
+        hosts=hosts(resolved),
+        capture_points=capture_points(resolved, tag),
         guest=guest,
         tag=tag,
     )
 
 
-def _hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
-    """Return the compute nodes; of one that shares its zone, the node is named in the request."""
+def hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
+    """Return the compute nodes; of one that shares its zone, the node is named in the request.
+
+    Raises InputError when there are not two.
+    """
     nodes = [node for node in resolved.nodes if node.zone]
     if len(nodes) < LEAST:
         raise InputError(
-            f"the site {resolved.name} has {len(nodes)} compute node: there is no way between two to prove",
-            "add a node with the role compute to the site",
+            f"the site {resolved.name} has {len(nodes) or 'no'} compute node; the proof pings from one to another",
+            "add nodes with the role compute to the site, and run `stackyard up`",
         )
     sharing = Counter(node.zone for node in nodes)
     return tuple(
@@ -97,7 +100,7 @@ def _hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
     )
 
 
-def _capture_points(resolved: ResolvedSite, tag: str) -> tuple[CapturePoint, ...]:
+def capture_points(resolved: ResolvedSite, tag: str) -> tuple[CapturePoint, ...]:
     """Return a capture for each compute node, as the SDN declares it. Raises InputError when it does not."""
     declared = _declared(resolved, "capture")
     by_key = {container.key: container for container in resolved.containers}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from stackyard.effects.openstack import ApiError
 from stackyard.errors import StackyardError
+from stackyard.verify.cloud import OutOfTimeError
 
 INTERVAL = 0.5
 
@@ -28,13 +29,16 @@ def until(
     """
     end = time.monotonic() + deadline
     last = ""
-    while seen := _ask(question):
-        if seen != last:
-            told(seen)
-            last = seen
-        if time.monotonic() > end:
-            raise StackyardError(f"{what}: not within {deadline:.0f} s; last seen: {seen}")
-        time.sleep(interval)
+    try:
+        while seen := _ask(question):
+            if seen != last:
+                told(seen)
+                last = seen
+            if time.monotonic() > end:
+                raise StackyardError(f"{what}: not within {deadline:.0f} s; last seen: {seen}")
+            time.sleep(interval)
+    except OutOfTimeError as error:
+        raise StackyardError(f"{what}: {error.message}; last seen: {last or 'nothing'}") from error
 
 
 def _ask(question: Question) -> str:

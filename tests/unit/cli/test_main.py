@@ -45,6 +45,8 @@ def test_every_command_can_be_imported() -> None:
 def test_mistyped_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("explian") == 2
     assert "did you mean explain?" in capsys.readouterr().err
+    assert run("upp") == 2
+    assert "there is no command upp: there are build, down, " in capsys.readouterr().err
 
 
 def test_error_with_hint_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

@@ -110,6 +110,22 @@ def test_logs_and_down_need_only_the_name(
     ]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ecco"], "there is no container ecco\nhint: did you mean echo?"),
+        (["echo", "--node", "two"], "there is no container echo on two\nhint: it is on one"),
+        (["echo", "--node", "three"], "there is no node three here\nhint: there are: one, two"),
+        (["ecco", "--node", "two"], "there is no container ecco\nhint: did you mean echo?"),
+    ],
+)
+def test_logs_of_what_is_not_there(
+    words: list[str], said: str, file: Path, host: FakeHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(host, "logs", *words, "--site", file) == 2
+    assert capsys.readouterr().err == f"error: {said}\n"
+
+
 def test_down_of_a_name_that_is_nowhere_is_refused(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(FakeHost(FakeEngine()), "down", "--site", f"{file.stem}s") == 2
     assert "did you mean toy?" in capsys.readouterr().err

@@ -161,7 +161,7 @@ def test_a_compose_that_fails_lets_the_others_end_and_is_told_with_its_errors(ho
             "end",
         ]
     )
-    assert caught.value.hint == "mend it, then run `stackyard up` again"
+    assert caught.value.hint == "the engine says why; without that cause, `stackyard up` goes on from there"
     assert len(said(host)) == len({PLACES[name][:2] for name in names})
 
 

@@ -1,6 +1,7 @@
 """`up` as a list of phases: check, observe, decide, apply, wait; and `up` with nothing to do."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from fakes import FakeEngine, FakeHost, inspected
 from resolved_sites import TOY
 from stackyard.catalogue import open_site
 from stackyard.deploy import probes, wait
+from stackyard.deploy import up as up_module
 from stackyard.deploy.desired import Desired
+from stackyard.deploy.readiness import Readiness
 from stackyard.deploy.up import Up
-from stackyard.errors import InputError
+from stackyard.errors import InputError, StackyardError
 from stackyard.events import Event
 from stackyard.model.site import Publish
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
@@ -144,3 +147,16 @@ def test_one_node_alone(host: FakeHost) -> None:
     assert up(host, "two").run(lambda _event: None, 60)
     projects = {call[2] for call in changing(host) if call[0] == "compose"}
     assert {project.split("-")[1] for project in projects} == {"two"}
+
+
+def test_the_deadline_counts_from_the_start_of_the_command(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    show(host, listed=False)
+    found: list[Readiness] = []
+    monkeypatch.setattr(up_module, "until_ready", lambda _engine, readiness, _report: found.append(readiness))
+    up(host).run(lambda _event: None, 60, begun=17.0)
+    assert (found[0].begun, found[0].deadline) == (17.0, 60)
+
+
+def test_a_command_that_took_longer_than_its_deadline_gives_up_at_the_first_look(host: FakeHost) -> None:
+    with pytest.raises(StackyardError, match="not ready within 60 s"):
+        up(host).run(lambda _event: None, 60, begun=time.monotonic() - 61)

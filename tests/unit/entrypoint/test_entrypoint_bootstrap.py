@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
+from urllib.parse import quote
 
 import pytest
 
@@ -180,6 +182,29 @@ def test_the_failure_is_printed_without_the_secret(image):
     assert done.returncode == 1
     assert "contrail123" not in done.stderr
     assert "sh -c 'echo ********; exit 5' failed" in done.stderr
+
+
+AWKWARD = 'it\'s a \\ "pass$word"'
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        AWKWARD,
+        AWKWARD.replace("\\", "\\\\").replace("'", "''"),
+        json.dumps(AWKWARD)[1:-1],
+        AWKWARD.replace("$", "\\$"),
+        quote(AWKWARD, safe=""),
+    ],
+)
+def test_a_program_that_shows_its_line_does_not_show_the_secret(image, tmp_path, written):
+    (tmp_path / "line").write_text(f"ALTER USER x IDENTIFIED BY {written};\n")
+    image.data["templates"] = {}
+    image.data["bootstrap"] = [{"name": "s", "run": [["sh", "-c", f"cat {tmp_path}/line; exit 1"]]}]
+    done = image.start("bootstrap", env={"KEYSTONE_SERVER": "192.0.2.10", "ADMIN_PASSWORD": AWKWARD})
+    assert done.returncode == 1
+    assert "ALTER USER x IDENTIFIED BY ********;" in done.stderr
+    assert "pass" not in done.stderr
 
 
 def test_two_at_once_do_it_once(image, begin, made, monkeypatch):

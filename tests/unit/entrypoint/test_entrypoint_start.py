@@ -135,6 +135,40 @@ def test_afterwards_runs_beside_and_is_no_child_of_the_process(image, tmp_path):
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["sh", "-c", "echo no {{ ADMIN_PASSWORD }}; exit 3"], "failed with exit code 3"),
+        (["gone"], "cannot execute gone"),
+    ],
+)
+def test_what_fails_beside_the_process_stops_it_and_says_why(image, command, said):
+    image.data["post_start"] = [command]
+    image.data["command"] = ["sleep", "60"]
+    done = image.start()
+    assert done.returncode == -signal.SIGTERM
+    assert said in done.stderr
+    assert done.stderr.endswith("stackyard: so this container is stopped\n")
+    assert "contrail123" not in done.stderr
+
+
+def test_a_script_waits_and_says_for_what(image, tmp_path):
+    there = tmp_path / "there"
+    command = ["sh", "-c", f"test -f {there} || {{ touch {there}; echo not yet; exit 4; }}"]
+    done = image.start("wait", "60", "the thing", *command, env={})
+    assert done.returncode == 0
+    first, last = done.stderr.splitlines()
+    assert first == "stackyard: waiting for the thing, at most 60 s: exit code 4: not yet"
+    assert last.startswith("stackyard: the thing is there after ")
+
+
+def test_a_script_that_waits_in_vain_fails_with_what_was_missing(image):
+    done = image.start("wait", "0", "the thing", "sh", "-c", "echo nothing there; exit 1", env={})
+    assert done.returncode == 1
+    said = "stackyard: gave up waiting for the thing after 0 s; seen last: exit code 1: nothing there"
+    assert done.stderr.splitlines()[-1] == said
+
+
 @pytest.mark.parametrize("probe", [{"tcp": "127.0.0.1:1"}, {"exec": ["sleep", "600"]}, {"file": "/nowhere"}])
 def test_sigterm_ends_the_waiting(image, probe):
     image.data["wait_for"] = [{"name": "godot", "probe": probe}, {"name": "x", "probe": {"file": "/nowhere"}}]
@@ -220,7 +254,9 @@ def test_validate_writes_nothing(image):
     assert image.start("validate").returncode == 1
 
 
-@pytest.mark.parametrize("argv", [["--wat"], ["config", "--wat"], ["run", "x"], ["explain", "--output", "xml"]])
+@pytest.mark.parametrize(
+    "argv", [["--wat"], ["config", "--wat"], ["run", "x"], ["explain", "--output", "xml"], ["wait", "x"]]
+)
 def test_wrong_arguments(image, argv):
     assert image.start(*argv).returncode == 2
 

@@ -23,7 +23,6 @@ REBUILT = [
     pytest.param("openstack/keystone/accounts.py", {"keystone"}),
     pytest.param("common/mariadb/bake.sh", {"mariadb"}),
     pytest.param("common/mariadb/data-directory", {"mariadb"}),
-    pytest.param("common/mariadb/wait-for-socket", {"mariadb"}),
     pytest.param("common/mariadb/takes-a-write", {"mariadb"}),
     pytest.param("common/rabbitmq/takes-a-message", {"rabbitmq"}),
     pytest.param("common/libvirt/find-hypervisor", {"libvirt"}),

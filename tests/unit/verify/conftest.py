@@ -4,7 +4,7 @@ import pytest
 from fake_cloud import FakeApi, FakeCapture, target
 
 from fakes import FakeEngine
-from stackyard.verify import run, wait
+from stackyard.verify import cloud, run, wait
 
 
 @pytest.fixture
@@ -16,8 +16,8 @@ def api() -> FakeApi:
 @pytest.fixture
 def prove(api, tmp_path, monkeypatch):
     """Walk the proof on that cloud: `prove(keep=True)`; deadlines pass in no time."""
-    clock = iter(range(10**9))
-    monkeypatch.setattr(wait, "time", _Time(clock))
+    monkeypatch.setattr(wait, "time", _Time(api.clock, 1))
+    monkeypatch.setattr(cloud, "time", _Time(api.clock, 0))
     monkeypatch.setattr(run, "Capture", FakeCapture)
 
     def prove(*, report=lambda _event: None, **options):
@@ -27,13 +27,15 @@ def prove(api, tmp_path, monkeypatch):
 
 
 class _Time:
-    """A clock on which a second passes each time that somebody looks."""
+    """A clock on which so many seconds pass each time that somebody looks."""
 
-    def __init__(self, clock):
+    def __init__(self, clock, tick):
         self._clock = clock
+        self._tick = tick
 
     def monotonic(self):
-        return next(self._clock)
+        self._clock.now += self._tick
+        return self._clock.now
 
     def sleep(self, _seconds):
-        next(self._clock)
+        self._clock.now += self._tick

@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from stackyard.effects.openstack import ApiError
+from stackyard.effects.openstack import TIMEOUT, ApiError, NoAnswerError
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.frames import Frames
 from stackyard.verify.guest import Guest
@@ -22,6 +22,12 @@ LISTS = {
     "/v2.0/networks": "networks",
     "/v2.0/security-groups": "security_groups",
 }
+
+
+class Clock:
+    """A clock that stands still until somebody moves it."""
+
+    now = 0.0
 
 
 class FakeApi:
@@ -42,12 +48,16 @@ class FakeApi:
         self.corrupt = False
         self.refuse = set()
         self.consoles_late = 0
+        self.clock = Clock()
+        self.hangs = set()
 
-    def url(self, service):
+    def url(self, service, timeout):
+        self._answer("POST", "/v3/auth/tokens", timeout)
         return f"http://{service}.test"
 
-    def call(self, service, method, path, *, body=None, **_how):
+    def call(self, service, method, path, *, body=None, timeout=TIMEOUT, **_how):
         self.calls.append((method, path))
+        self._answer(method, path, timeout)
         if (method, path.partition("?")[0]) in self.refuse:
             raise ApiError(f"{service} refuses", 500)
         path, _, _query = path.partition("?")
@@ -63,6 +73,12 @@ class FakeApi:
         thing = {"id": f"{key}-{next(self.ids)}", **values}
         self.things[key][thing["id"]] = thing
         return thing
+
+    def _answer(self, method, path, timeout):
+        """Take all the time that there is, when it is one of those that hang."""
+        if (method, general(path)) in self.hangs:
+            self.clock.now += timeout
+            raise NoAnswerError(f"{method} {path}: no answer in {timeout:.0f} s")
 
     @staticmethod
     def _general(path):
@@ -160,6 +176,11 @@ class FakeApi:
                 ("tcp", f"peer={address} tcp=ok bytes=1000000 sha256={digest} attempt=1 begin=3.0 end=3.5"),
             ]
         return "SeaBIOS\n" + "".join(f"STACKYARD {line}\n" for name, line in lines if name not in self.silent)
+
+
+def general(path):
+    """A path without its query and the ids in it."""
+    return re.sub(r"/[a-z_]+-\d+", "/ID", path.partition("?")[0])
 
 
 class FakeCapture:

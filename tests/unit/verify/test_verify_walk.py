@@ -204,5 +204,5 @@ def test_table(api, prove):
     _dead_agent(api)
     text = prove().as_text()
     assert "agents failed: network agents: not within 30 s" in text
-    assert "hint: `stackyard status NODE`" in text
+    assert "hint: `stackyard status` tells whether the agent runs" in text
     assert text.splitlines()[-1] == "demo: 1 of 15 checks did not pass: agents"

@@ -12,6 +12,7 @@ from stackyard.catalogue.layers import SITE, files_in
 from stackyard.catalogue.problems import near, suggest
 from stackyard.catalogue.yamlsource import Map
 from stackyard.errors import InputError
+from stackyard.model.foreign import Foreign
 from stackyard.model.release import Distribution, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Container, Endpoint, Image, Runtime, Service
@@ -35,7 +36,8 @@ class Catalogue:
     ``layers`` are folders, the lowest first: the release's, the SDN's, and the site's own if it has one. ``folders`` of
     a service hold its files; those of the last win. ``known`` are the variables of all services of all SDNs, ``added``
     those of them that only the site's own folder has: images that it does not change need not know them. ``roles`` are
-    the usual sets of groups that a node may name.
+    the usual sets of groups that a node may name. ``foreign`` are names that people bring from elsewhere, ``notes``
+    what of the structure is left out, and why.
     """
 
     root: Path
@@ -53,6 +55,8 @@ class Catalogue:
     known: tuple[str, ...]
     added: frozenset[str]
     roles: dict[str, tuple[str, ...]]
+    foreign: Foreign
+    notes: tuple[str, ...] = ()
     _remembered: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -117,7 +121,7 @@ class Catalogue:
         }
         owners |= {key: key for key in self.services}
         if name not in owners:
-            remedy = near(name, owners) or f"services: {', '.join(self.services)}"
+            remedy = self.foreign.explained(name) or near(name, owners) or f"services: {', '.join(self.services)}"
             raise InputError(f"there is no service, image or container {name}", remedy)
         return owners[name]
 
@@ -134,7 +138,7 @@ class Catalogue:
         if name not in self.images:
             raise InputError(
                 f"{name} is not in the structure of release {self.release} with {self.sdn}",
-                suggest(name, self.images, "it has"),
+                self.foreign.explained(name) or suggest(name, self.images, "it has"),
             )
         return self.images[name]
 

@@ -14,7 +14,6 @@ from stackyard.catalogue.sources import sources
 from stackyard.catalogue.yamlsource import Map
 from stackyard.entrypoint.expressions import is_expression
 from stackyard.entrypoint.values import parse
-from stackyard.model.release import Structure
 from stackyard.model.service import Container, Image, Runtime, Service, Variable
 
 STANDARD = ("OS_", "PYTHON", "LC_")
@@ -43,18 +42,19 @@ class _Place:
         return value
 
 
-def structure(data: Map, made: Structure, problems: Problems) -> None:
-    """A base has subs, a sub has none, and each name stands there once."""
+def structure(data: Map, problems: Problems) -> None:
+    """A base has subs, a sub has none, and each name stands there once; of data that has the form."""
     below: dict[str, str] = {}
     told: set[str] = set()
-    for base, subs in made.containers.items():
+    containers = data["containers"]
+    for base, subs in containers.items():
         for index, sub in enumerate(subs or ()):
             loc: Loc = ("containers", base, index)
             mark = locate(data, loc)[0]
             if sub in below:
                 problems.add(mark, loc, f"{sub} is a sub of {below[sub]} already", "list it once")
-            elif sub in made.containers and sub not in told:
-                again = _cycle(made, sub)
+            elif sub in containers and sub not in told:
+                again = _cycle(containers, sub)
                 told |= set(again)  # told once, not again from each of its members
                 problem = f"a cycle: {' -> '.join(again)}" if again else f"{sub} is listed as a base too"
                 remedy = f"list {sub} once, as a base or as a sub of {base}" if sub != base else "leave it out here"
@@ -62,13 +62,13 @@ def structure(data: Map, made: Structure, problems: Problems) -> None:
             below.setdefault(sub, base)
 
 
-def _cycle(made: Structure, start: str) -> list[str]:
+def _cycle(containers: Map, start: str) -> list[str]:
     """The way from ``start`` back to itself, or nothing."""
     ways = [[start]]
     seen: set[str] = set()
     while ways:
         way = ways.pop()
-        for sub in made.containers.get(way[-1]) or ():
+        for sub in containers.get(way[-1]) or ():
             if sub == start:
                 return [*way, sub]
             if sub not in seen:
@@ -89,7 +89,8 @@ def against_structure(data: Map, images: Mapping[str, tuple[Service, Image]], pr
 def _placed(here: _Place, loc: Loc, name: str, base: str | None, images: Mapping[str, tuple[Service, Image]]) -> None:
     """One name of the structure."""
     if name not in images:
-        here.add(loc, f"no service has an image `{name}`", suggest(name, images, "images"))
+        remedy = near(f"{base}-{name}", images) if base else ""
+        here.add(loc, f"no service has an image `{name}`", remedy or suggest(name, images, "images"))
         return
     wanted = images[name][1].base
     if wanted and wanted != base:

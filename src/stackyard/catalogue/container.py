@@ -31,12 +31,19 @@ def container_json(catalogue: Catalogue, image: str) -> dict[str, Any]:
         "title": own.description,
         "contract": contract(catalogue, image),
         "known": [name for name in catalogue.known if name not in catalogue.added],
+        "environments": environments(catalogue),
         "endpoints": endpoints(catalogue, image),
         "wait_for": [waiting(catalogue, wait) for wait in runtime.wait_for],
         "health": runtime.health.model_dump(mode="json", exclude_none=True) if runtime.health else None,
         "bootstrap": [_step(catalogue, image, step) for step in runtime.bootstrap],
         **data,
     }
+
+
+def environments(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Variables of other systems, as the entrypoint reads them."""
+    systems = catalogue.foreign.environments
+    return {system: each.model_dump(mode="json", exclude_defaults=True) for system, each in systems.items()}
 
 
 # ---------------------------------------------------------------- contract and endpoints

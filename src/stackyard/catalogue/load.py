@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from stackyard.catalogue import check
+from stackyard.catalogue import structure as forms
 from stackyard.catalogue.catalogue import LOCKS, Catalogue
 from stackyard.catalogue.layers import LAYER, Layer, Stack, check_files
-from stackyard.catalogue.merge import names_in, with_fragments
+from stackyard.catalogue.merge import REMOVED, names_in, with_fragments
 from stackyard.catalogue.problems import Mark, Problems, locate, near, suggest
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import Map, read
 from stackyard.errors import InputError
 from stackyard.model import layer as model
 from stackyard.model.base import Model
+from stackyard.model.foreign import Foreign
 from stackyard.model.release import Bases, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
@@ -23,25 +25,41 @@ from stackyard.model.service import Image, Service
 M = TypeVar("M", bound=Model)
 
 
-def load(root: Path, release: str, sdn: str, structure: Path | None = None, own: Path | None = None) -> Catalogue:
+def load(
+    root: Path,
+    release: str,
+    sdn: str,
+    structure: Path | None = None,
+    own: Path | None = None,
+    *,
+    partial: bool = False,
+) -> Catalogue:
     """The catalogue of a release with an SDN.
 
-    ``own`` is the site's own folder. Another ``structure`` than the release's selects what is built, alone. Raises
-    InputError with all problems.
+    ``own`` is the site's own folder, ``structure`` another one than the release's. When it is ``partial``, only what it
+    names is selected, whether a site can run that or not. Raises InputError with all problems.
     """
     folder = root / "releases" / _known(release, releases(root), "release")
     area = sdns(root)[_known(sdn, sdns(root), "SDN")].parent
     problems = Problems()
     data = read(structure or folder / "structure.yaml", problems)
-    whole = _whole(root, (folder, area, own), _structure(data, problems), problems)
+    foreign = _foreign(root, problems)
+    notes: list[str] = []
+    if structure and data is not None:
+        data, notes = forms.unfolded(data, foreign, _tag(folder))
+    whole = _whole(root, (folder, area, own), foreign, _structure(data, problems), problems)
     assert data is not None  # noqa: S101 - else there were problems
     everything = _images(whole, problems)
+    data, more = forms.named(data, {name: image.base for name, (_, image) in everything.items()}, foreign)
+    check.structure(data, problems)
+    problems.check()
     check.against_structure(data, everything, problems)
     _spare_locks(whole, problems)
     problems.check()
-    catalogue = _select(whole, everything, own=structure is None)
+    made = Structure.model_validate(data)
+    catalogue = _select(replace(whole, structure=made, notes=(*notes, *more)), everything, own=not partial)
     for name, service in catalogue.services.items():
-        check.service(catalogue, catalogue.written[name], service, problems, strict=structure is None)
+        check.service(catalogue, catalogue.written[name], service, problems, strict=not partial)
         check_files(catalogue.folders[name], catalogue.written[name], catalogue.fragment_templates, problems)
     check.containers_once(catalogue.written, problems)
     check.locks(catalogue, data, catalogue.written, problems)
@@ -50,9 +68,12 @@ def load(root: Path, release: str, sdn: str, structure: Path | None = None, own:
 
 
 def load_structure(path: Path) -> Structure:
-    """A structure file. Raises InputError with all problems."""
+    """A structure file in today's form. Raises InputError with all problems."""
     problems = Problems()
-    made = _structure(read(path, problems), problems)
+    data = read(path, problems)
+    made = _structure(data, problems)
+    if data is not None and made:
+        check.structure(data, problems)
     problems.check()
     assert made  # noqa: S101 - else problems.check() has raised
     return made
@@ -90,15 +111,30 @@ def _file(model: type[M], path: Path, problems: Problems) -> tuple[M, Map] | Non
 
 
 def _structure(data: Map | None, problems: Problems) -> Structure | None:
-    """The structure, checked in itself."""
-    made = parse(Structure, data, problems) if data is not None else None
-    if data is not None and made:
-        check.structure(data, made, problems)
-    return made
+    """The structure, as far as its form goes."""
+    return parse(Structure, data, problems) if data is not None else None
+
+
+def _foreign(root: Path, problems: Problems) -> Foreign:
+    """Names that people bring from elsewhere."""
+    path = root / "common" / "foreign.yaml"
+    made = _file(Foreign, path, problems) if path.exists() else None
+    return made[0] if made else Foreign()
+
+
+def _tag(folder: Path) -> str:
+    """Tag of a release's own images."""
+    unheard = Problems()  # its own mistakes are told where it is used
+    data = read(folder / "structure.yaml", unheard)
+    return str(data.get(forms.VERSION)) if data is not None else ""
 
 
 def _whole(
-    root: Path, folders: tuple[Path, Path, Path | None], structure: Structure | None, problems: Problems
+    root: Path,
+    folders: tuple[Path, Path, Path | None],
+    foreign: Foreign,
+    structure: Structure | None,
+    problems: Problems,
 ) -> Catalogue:
     """All services of all SDNs, with what layers change and with their fragments; each file is checked in itself.
 
@@ -138,6 +174,7 @@ def _whole(
         known=tuple(sorted(names | others)),
         added=frozenset(names - others),
         roles=usual.roles,
+        foreign=foreign,
     )
 
 
@@ -160,7 +197,7 @@ def _written(root: Path, stack: Stack, problems: Problems) -> dict[str, Map]:
     """Data of the services in which nothing is wrong with what layers change, or with fragments."""
     files = sorted(root.glob("common/contract/*.yaml"))
     fragments = {path.stem: data for path in files if (data := read(path, problems))}
-    shared = {name for fragment in fragments.values() for name in fragment}
+    shared = {name for fragment in fragments.values() for name in fragment if name != REMOVED}
     written = {}
     for name, path in stack.services.items():
         before, data = len(problems.found), read(path, problems)

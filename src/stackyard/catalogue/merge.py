@@ -12,6 +12,9 @@ from stackyard.catalogue.yamlsource import List, Map
 REPLACED = {"command", "arguments", "bootstrap", "exec", "health", "values"}
 """Keys whose value is replaced as a whole; other mappings are merged and other lists appended to."""
 
+REMOVED = "removed"
+"""Key of a fragment, beside its variables, with variables of old and what became of them."""
+
 REMOVES = "-"
 """Begin of an item that removes one from the list below."""
 
@@ -69,7 +72,7 @@ def _copy(source: Map) -> Map:
 
 
 def with_fragments(service: Map, name: str, fragments: dict[str, Map], problems: Problems) -> Map:
-    """The service with the fragments that it and its images use laid below their contracts."""
+    """The service with the fragments that it and its images use laid below their contracts, and below `removed`."""
     made = _contract(service, name, fragments, problems)
     images = made.get("images")
     if isinstance(images, Map):
@@ -86,17 +89,27 @@ def _contract(level: Map, name: str, fragments: dict[str, Map], problems: Proble
     made, uses = _copy(level), level.get("uses")
     if not isinstance(uses, List):
         return made
-    contract = Map(uses.mark)
+    contract, removed = Map(uses.mark), Map(uses.mark)
     for use, mark in zip(uses, uses.marks, strict=True):
         if use not in fragments:
             problems.add(mark, ("uses",), f"there is no fragment `{use}`", suggest(str(use), fragments, "fragments"))
             continue
-        contract = overlay(contract, _named(fragments[use], name))
-    own = level.get("contract")
-    if own is None or isinstance(own, Map):
-        contract = overlay(contract, own) if own else contract
-        made.put("contract", contract, level.marks.get("contract", uses.mark))
+        variables, gone = _split(_named(fragments[use], name))
+        contract, removed = overlay(contract, variables), overlay(removed, gone)
+    for key, below in (("contract", contract), (REMOVED, removed)):
+        own = level.get(key)
+        if (below or own) and (own is None or isinstance(own, Map)):
+            made.put(key, overlay(below, own) if own else below, level.marks.get(key, uses.mark))
     return made
+
+
+def _split(fragment: Map) -> tuple[Map, Map]:
+    """The variables of a fragment, and those of old."""
+    variables, gone = Map(fragment.mark), fragment.get(REMOVED)
+    for key, value in fragment.items():
+        if key != REMOVED:
+            variables.put(key, value, fragment.marks[key])
+    return variables, gone if isinstance(gone, Map) else Map(fragment.mark)
 
 
 def _named(value: Any, service: str) -> Any:

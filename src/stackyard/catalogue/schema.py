@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.model.base import Model
+from stackyard.model.foreign import Foreign
 from stackyard.model.layer import Layer
 from stackyard.model.release import Bases, Defaults, Structure
 from stackyard.model.sdn import Sdn
@@ -21,6 +22,7 @@ MODELS: dict[str, type[Model]] = {
     "layer": Layer,
     "sdn": Sdn,
     "catalogue": Defaults,
+    "foreign": Foreign,
 }
 """Name of the file without its ending -> its model."""
 

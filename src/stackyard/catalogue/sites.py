@@ -8,12 +8,14 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from stackyard.catalogue.catalogue import Catalogue
+from stackyard.catalogue.container import environments
 from stackyard.catalogue.load import defaults, load, releases, sdns
 from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
 from stackyard.catalogue.root import catalogue_root
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import read
 from stackyard.entrypoint.contract import is_secret_key
+from stackyard.entrypoint.foreign import owner
 from stackyard.entrypoint.values import parse as parse_value
 from stackyard.errors import InputError
 from stackyard.model.sdn import Sdn
@@ -38,7 +40,8 @@ def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, 
     root = root or catalogue_root()
     path = site_path(reference, root)
     site = _read(path, root)
-    catalogue = load(root, site.release, site.sdn, own=_own(path, site))
+    structure = path.parent / site.structure if site.structure else None
+    catalogue = load(root, site.release, site.sdn, structure, _own(path, site))
     problems = Problems(source=site.source)
     _against(catalogue, site, problems)
     problems.check()
@@ -66,6 +69,9 @@ def _read(path: Path, root: Path) -> Site:
         own = _own(path, site)
         if own and not own.is_dir():
             problems.at(("catalogue",), f"there is no folder {shown(own)}", "make it, or correct the name")
+        structure = path.parent / (site.structure or path.name)
+        if not structure.is_file():
+            problems.at(("structure",), f"there is no file {shown(structure)}", "make it, or correct the name")
         site = _located(_complete(site, root, problems), path.parent)
         for loc, message, remedy in (*_networks(site), *_nodes(site), *_repositories(site)):
             problems.at(loc, message, remedy)
@@ -172,7 +178,7 @@ def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:
         switched = not isinstance(said, ContainerOverrides) or said.enabled is not None
         if name not in containers:
             remedy = f"write it below `services: {{{name}: …}}`" if name in catalogue.services else ""
-            remedy = remedy or suggest(name, containers, "there are")
+            remedy = remedy or catalogue.foreign.explained(name) or suggest(name, containers, "there are")
             problems.at(("containers", name), f"there is no container `{name}`", remedy)
         elif switched and name not in optional:
             message, remedy = f"{name} is not optional", suggest(name, optional, "optional ones")
@@ -183,7 +189,7 @@ def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:
         if loc[-2] == "services" and loc[-1] not in catalogue.services:
             name = str(loc[-1])
             remedy = f"it is a container: write it below `containers: {{{name}: …}}`" if name in containers else ""
-            remedy = remedy or suggest(name, catalogue.services, "there are")
+            remedy = remedy or catalogue.foreign.explained(name) or suggest(name, catalogue.services, "there are")
             problems.at(loc, f"there is no service `{name}`", remedy)
         else:
             _overrides(catalogue, loc, level, [image for image in images if image in catalogue.images], problems)
@@ -196,7 +202,8 @@ def _roles(catalogue: Catalogue, site: Site, problems: Problems) -> None:
         for index, role in enumerate(node.roles):
             if role not in known:
                 message = f"there is no role, group or service `{role}`"
-                problems.at(("nodes", name, "roles", index), message, suggest(role, sorted(known), "there are"))
+                remedy = catalogue.foreign.explained(role) or suggest(role, sorted(known), "there are")
+                problems.at(("nodes", name, "roles", index), message, remedy)
 
 
 def _levels(catalogue: Catalogue, site: Site) -> Iterator[tuple[Loc, Overrides, list[str]]]:
@@ -219,11 +226,16 @@ def _images_of(catalogue: Catalogue, service: str) -> list[str]:
 
 def _settings(catalogue: Catalogue, site: Site, problems: Problems) -> None:
     """Variables for every container that knows them."""
+    runtimes = [catalogue.effective(image) for image in catalogue.images]
+    taken = {name for each in runtimes for name in each.contract}
+    removed = {name: text for each in runtimes for name, text in each.removed.items() if name not in taken}
     for name, text in site.settings.items():
         loc = ("settings", name)
         if name.startswith("OS_") and "__" in name:
             remedy = "write it below the service: `services: {NAME: {options: {GROUP: {option: value}}}}`"
             problems.at(loc, f"{name} is an option of one service, not a variable of all", remedy)
+        elif name in removed:
+            problems.at(loc, f"{name} is removed", removed[name])
         elif name not in catalogue.known:
             problems.at(loc, f"no container knows the variable {name}", _meant(catalogue, name, catalogue.known))
         elif message := _refused(catalogue, catalogue.images, name, text):
@@ -262,6 +274,8 @@ def _meant(catalogue: Catalogue, name: str, names: Iterable[str]) -> str:
     now = next((now for each in contracts for now, variable in each.items() if name in variable.aliases), None)
     if now:
         return f"it is {now} now"
+    if whose := owner(name, environments(catalogue)):
+        return f"leave it out: it belongs to {whose}"
     return near(name, names) or "`stackyard explain IMAGE` lists the variables of an image"
 
 

@@ -52,7 +52,14 @@ def command(  # noqa: PLR0917 - click passes what it declares
     """
     opened, catalogue = open_site(site)
     if file is not None:
-        catalogue = load(catalogue.root, opened.release, opened.sdn, structure=file, own=catalogue.own)
+        runs = catalogue.structure.version
+        catalogue = load(catalogue.root, opened.release, opened.sdn, file, catalogue.own, partial=True)
+        notes = [*catalogue.notes]
+        if catalogue.structure.version != runs:
+            tag = catalogue.structure.version
+            notes.append(f"site {opened.site} runs tag {runs}; `structure: {file}` in its file makes it run {tag}")
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
     check_repositories(catalogue, images, opened.repositories)
@@ -101,4 +108,5 @@ def _json(ordered: Order, built: list[Built], packages: list[str]) -> str:
         for each in ordered.decisions
     ]
     told = {"images": images, "built": [asdict(each) for each in built], "packages": packages}
+    told["notes"] = list(ordered.catalogue.notes)
     return json.dumps(told, indent=2)

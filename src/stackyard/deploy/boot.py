@@ -40,7 +40,7 @@ def unit(site: str, reference: str, state: str | None) -> str:
             "Type=oneshot",
             f"TimeoutStartSec={SECONDS}",
             *([f"Environment={_quoted(f'STACKYARD_STATE={state}')}"] if state else []),
-            f"ExecStart={_argument(str(program))} up --site {_argument(given)}",
+            "ExecStart=" + " ".join(map(_argument, [str(program), "up", "--site", given])),
             "",
             "[Install]",
             "WantedBy=multi-user.target",

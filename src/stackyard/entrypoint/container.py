@@ -29,6 +29,7 @@ class Container:
         self.contract: dict[str, dict[str, Any]] = data.get("contract") or {}
         self.removed: dict[str, str] = data.get("removed") or {}
         self.known = frozenset(data.get("known") or ())
+        self.environments: dict[str, dict[str, Any]] = data.get("environments") or {}
         self.overrides: str = data.get("overrides") or "none"
         self.templates: dict[str, dict[str, Any]] = data.get("templates") or {}
         self.command: list[str] = data.get("command") or []

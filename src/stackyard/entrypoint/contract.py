@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from .expressions import ExpressionError, NotGivenError, evaluate, is_expression, references
+from .foreign import Environments, bare_name, left_around, origin, owner
 from .log import MASK
 from .suggest import closest
 from .values import mask_credentials, parse
@@ -29,6 +30,9 @@ _STANDARD = """
 STANDARD = frozenset(_STANDARD.split())
 STANDARD_PREFIXES = ("LC_", "PYTHON", "STACKYARD_", "XDG_", "MALLOC_")
 
+_ANY_BLANKS = ("text", "json")
+_ANY_TEXT = ("str", "secret")
+_BY_FILE = "; if they belong to the value, give {}, the path of a file that holds it"
 _OVERRIDE = re.compile(r"OS_[A-Z0-9][A-Z0-9_]*?__[A-Z0-9][A-Z0-9_]*")
 _SECRET_KEY = re.compile(r"(.*_)?(pass|password|passwd|passphrase|secret|token|key)", re.IGNORECASE)
 
@@ -65,24 +69,38 @@ def read_environment(
     known: Collection[str] = (),
     removed: Mapping[str, str] | None = None,
     overrides: str | None = None,
+    environments: Environments | None = None,
 ) -> Outcome:
     """Read and validate everything at once.
 
-    ``known`` are variables of others, accepted in silence; ``removed`` those of old, with what became of them;
-    ``overrides`` is ``oslo`` when the image takes OS_<GROUP>__<OPTION>. An empty variable counts as not given.
+    ``known`` are variables of other images and ``environments`` those of other systems, accepted in silence;
+    ``removed`` those of old, with what became of them; ``overrides`` is ``oslo`` when the image takes
+    OS_<GROUP>__<OPTION>. An empty variable counts as not given, and so does a value that only a platform or another
+    system gives.
     """
     env, renamed = _by_present_names(contract, env)
-    reader = _Reader(contract, env, read_file)
-    strangers = _strangers(contract, env, known, removed or {}, overrides)
+    removed = {name: text for name, text in (removed or {}).items() if name not in contract}
+    reader = _Reader(contract, env, read_file, environments or {})
+    strangers = _strangers(contract, env, {*known, *removed}, overrides, environments or {})
     reader.read_given()
     reader.fill_in_defaults()
-    meant = {near for near in (stranger.meant for stranger in strangers) if near}
+    meant = {stranger.meant for stranger in strangers if not stranger.note}
     missing = [problem for problem in reader.missing() if problem.variable not in meant]
     order = {name: position for position, name in enumerate(contract)}
     errors = sorted((*reader.problems, *missing), key=lambda problem: order[problem.variable])
-    gone = [f"note: {name} is removed: {(removed or {})[name]}" for name in sorted(removed or ()) if _given(env, name)]
-    problems = (*errors, *(stranger.problem for stranger in strangers))
-    return Outcome(reader.values, problems, (*reader.notes, *renamed, *gone))
+    problems = (*errors, *(Problem(each.name, each.text) for each in strangers if not each.note))
+    notes = (f"{each.note}: {each.name} {each.text}" for each in strangers if each.note)
+    fates = by_fate({name: text for name, text in removed.items() if _given(env, name)})
+    gone = (f"note: {', '.join(names)} {'is' if len(names) == 1 else 'are'} removed: {text}" for names, text in fates)
+    return Outcome(reader.values, problems, (*reader.notes, *renamed, *gone, *notes))
+
+
+def by_fate(removed: Mapping[str, str]) -> list[tuple[list[str], str]]:
+    """Variables of old with what became of them, which several may share."""
+    found: dict[str, list[str]] = {}
+    for name, text in sorted(removed.items()):
+        found.setdefault(text, []).append(name)
+    return [(names, text) for text, names in found.items()]
 
 
 def _by_present_names(contract: Contract, env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -131,10 +149,17 @@ def masked(contract: Contract, values: Mapping[str, Any]) -> dict[str, Any]:
 class _Reader:
     """One reading of an environment: values, problems and notes as they come up."""
 
-    def __init__(self, contract: Contract, env: Mapping[str, str], read_file: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        contract: Contract,
+        env: Mapping[str, str],
+        read_file: Callable[[str], str],
+        environments: Environments,
+    ) -> None:
         self.contract = contract
         self.env = env
         self.read_file = read_file
+        self.environments = environments
         self.values: dict[str, Any] = dict.fromkeys(contract)
         self.problems: list[Problem] = []
         self.notes: list[str] = []
@@ -145,12 +170,16 @@ class _Reader:
         """Take what the environment and its files say."""
         for name, variable in self.contract.items():
             text = self.text_of(name)
-            if text:
+            if text and not self.passed_over(name, variable, text):
                 self.accept(name, variable, text)
                 if is_secret(variable) and self.env.get(name):
                     self.notes.append(
                         f"warning: {name} is a secret, and `docker inspect` shows every environment variable: "
                         f"better give {name}{FILE}, the path of a file that holds it"
+                    )
+                if " #" in self.env.get(name, "") and variable.get("type", "str") in _ANY_TEXT:
+                    self.notes.append(
+                        f"warning: {name} has a # after a blank, which is no comment but part of its value"
                     )
 
     def text_of(self, name: str) -> str:
@@ -160,8 +189,14 @@ class _Reader:
         if path and direct:
             self.fail(name, f"is given twice, as {name} and as {name}{FILE}: remove one")
             return ""
+        kind = self.contract[name].get("type", "str")
+        around = left_around(path) or left_around(direct, blanks=kind not in _ANY_BLANKS)
+        if around:
+            which, more = (f"as {name}{FILE} ", "") if path else ("", _BY_FILE.format(name + FILE))
+            self.fail(name, f"{which}{around}: take them away{more}")
+            return ""
         if not path:
-            self.empty.update((name,) if name in self.env else ())
+            self.empty.update((name,) if name in self.env and not direct else ())
             return direct
         try:
             text = self.read_file(path).rstrip("\r\n")
@@ -172,6 +207,17 @@ class _Reader:
         if not text:
             self.fail(name, f"is empty: there is nothing in {path}, which {name}{FILE} names")
         return text
+
+    def passed_over(self, name: str, variable: Mapping[str, Any], text: str) -> bool:
+        """Whether a value does not fit because somebody else gave it, who means another thing by the name."""
+        whose = origin(name, text, self.environments)
+        if whose:
+            try:
+                parse(variable.get("type", "str"), text, variable.get("values") or ())
+            except ValueError:
+                self.notes.append(f"note: {name} counts as not given: {text} {whose}")
+                return True
+        return False
 
     def accept(self, name: str, variable: Mapping[str, Any], text: str, origin: str = "") -> None:
         """Validate a text and keep its value."""
@@ -256,8 +302,12 @@ class _Reader:
 
 
 class _Stranger(NamedTuple):
-    problem: Problem
-    meant: str | None
+    """A variable that nobody knows: what is said of it, the one that was meant, and `note` when it stops nothing."""
+
+    name: str
+    text: str
+    meant: str | None = None
+    note: str = ""
 
 
 def _given(env: Mapping[str, str], name: str) -> bool:
@@ -268,44 +318,62 @@ def _strangers(
     contract: Contract,
     env: Mapping[str, str],
     known: Collection[str],
-    removed: Mapping[str, str],
     overrides: str | None,
+    environments: Environments,
 ) -> list[_Stranger]:
     """Variables that nobody knows and that look like a slip."""
     found = []
-    accepted = {*contract, *known, *removed}
+    accepted = {*contract, *known}
     for name in sorted(env):
         stem = name.removesuffix(FILE)
         if name in accepted or stem in accepted or name in STANDARD or name.startswith(STANDARD_PREFIXES):
             continue
-        stranger = _override(name, overrides) if name.upper().startswith("OS_") and "__" in name else None
-        stranger = stranger or _slip(name, stem, contract)
+        stranger = _dressed(name, contract, env, overrides)
+        if stranger is None and (owner(name, environments, env[name]) or owner(stem, environments)):
+            continue
+        if stranger is None and name.upper().startswith("OS_") and "__" in name:
+            stranger = _override(name, env[name], overrides)
+        stranger = stranger or _slip(name, stem, contract, env)
         if stranger:
             found.append(stranger)
     return found
 
 
-def _slip(name: str, stem: str, contract: Contract) -> _Stranger | None:
+def _dressed(name: str, contract: Contract, env: Mapping[str, str], overrides: str | None) -> _Stranger | None:
+    """A name that is right but for what stands around it."""
+    bare = bare_name(name)
+    stem = bare.removesuffix(FILE)
+    if bare == name or not (bare in contract or stem in contract or (overrides and _OVERRIDE.fullmatch(bare))):
+        return None
+    what = "`export ` before it" if "export" in name.removesuffix(bare) else "blanks or invisible characters around it"
+    text = f"is a name with {what}, which a file of variables must not have: write {bare}"
+    return _Stranger(name, text, stem, "note" if _given(env, stem) else "")
+
+
+def _slip(name: str, stem: str, contract: Contract, env: Mapping[str, str]) -> _Stranger | None:
     """A near miss of a name in the contract."""
     near = closest(stem, contract)
     if near is None or name.startswith("OS_"):
         return None
+    if _given(env, near):
+        return _Stranger(name, f"is unknown, and passed over; {near} is given", near, "note")
     right = near + name[len(stem) :]
     text = f"is unknown: did you mean {right}"
-    return _Stranger(Problem(name, text + (", which is required?" if contract[near].get("required") else "?")), near)
+    return _Stranger(name, text + (", which is required?" if contract[near].get("required") else "?"), near)
 
 
-def _override(name: str, overrides: str | None) -> _Stranger | None:
+def _override(name: str, text: str, overrides: str | None) -> _Stranger | None:
     """What is wrong with an OS_<GROUP>__<OPTION>."""
     if overrides != "oslo":
-        text = "is an oslo.config override, and this image takes none: remove it, or give it to the image it is for"
-        return _Stranger(Problem(name, text), None)
+        why = "is an oslo.config override, and this image takes none: remove it, or give it to the image it is for"
+        return _Stranger(name, why)
     if _OVERRIDE.fullmatch(name):
-        return None
-    text = "is not an override: OS_<GROUP>__<OPTION>, in capitals"
+        around = left_around(text)
+        return _Stranger(name, around, note="warning") if around else None
+    why = "is not an override: OS_<GROUP>__<OPTION>, in capitals"
     if _OVERRIDE.fullmatch(name.upper().replace("-", "_")):
-        text += f"; did you mean {name.upper().replace('-', '_')}?"
-    return _Stranger(Problem(name, text), None)
+        why += f"; did you mean {name.upper().replace('-', '_')}?"
+    return _Stranger(name, why)
 
 
 def _collect(value: Any, found: list[str], *, everything: bool) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .container import Container
-from .contract import FILE, is_secret
+from .contract import FILE, by_fate, is_secret
 from .expressions import is_expression
 from .failure import BAD_INPUT, Failure
+from .foreign import owner
 from .suggest import closest
 
 TYPES = {
@@ -101,13 +102,11 @@ def _find(container: Container, name: str) -> dict[str, Any]:
         return container.contract[name]
     if name in container.removed:
         raise Failure(f"{name} is removed: {container.removed[name]}", code=BAD_INPUT)
-    near = closest(name, container.contract)
-    if near:
-        hint = f"did you mean {near}?"
-    elif name in container.known:
-        hint = "it belongs to other images, and is ignored here"
+    near, others = closest(name, container.contract), owner(name, container.environments)
+    if name in container.known or others:
+        hint = f"it belongs to {'other images' if name in container.known else others}, and is ignored here"
     else:
-        hint = "`explain` lists all"
+        hint = f"did you mean {near}?" if near else "`explain` lists all"
     raise Failure(f"{container.image} takes no variable {name}: {hint}", code=BAD_INPUT)
 
 
@@ -181,7 +180,7 @@ def _closing(container: Container, width: int) -> str:
         facts.append(("Writes", ", ".join(container.templates)))
     if container.wait_for:
         facts.append(("Waits for", ", ".join(wait["name"] for wait in container.wait_for)))
-    facts += [("Removed", f"{name}: {text}") for name, text in sorted(container.removed.items())]
+    facts += [("Removed", f"{', '.join(names)}: {text}") for names, text in by_fate(container.removed)]
     return "".join(_fact(title, text, 11, width) for title, text in facts)
 
 

@@ -13,6 +13,7 @@ from . import container as containers
 from .contract import FILE, Outcome, masked, read_environment, secrets
 from .endpoints import Endpoint, from_environment
 from .failure import BAD_INPUT, Failure
+from .foreign import origin, owner
 from .log import hide, say
 
 
@@ -38,11 +39,17 @@ class Session:
         return from_environment(self.container.endpoints, name, self.values)
 
     def environment(self, env: Mapping[str, str]) -> Mapping[str, str]:
-        """What the image's processes are given: this environment, with the contract in plain text if it asks for it."""
+        """What the image's processes are given: this environment without variables of other systems.
+
+        With the contract in plain text if the image asks for it.
+        """
+        others = self.container.environments
+        env = {name: text for name, text in env.items() if name in self.values or not owner(name, others)}
         if not self.container.plain_environment:
             return env
+        given = {name: text for name, text in env.items() if not origin(name, text, others)}
         plain = {
-            name: env.get(name) or _text(self.container.contract[name].get("type", "str"), value)
+            name: given.get(name) or _text(self.container.contract[name].get("type", "str"), value)
             for name, value in self.values.items()
             if value is not None
         }
@@ -78,6 +85,7 @@ def read(container: containers.Container, env: Mapping[str, str]) -> Outcome:
         known=container.known,
         removed=container.removed,
         overrides=container.overrides,
+        environments=container.environments,
     )
 
 

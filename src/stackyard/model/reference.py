@@ -1,15 +1,15 @@
-"""Names of images: the prefix that a registry gives them. Grammar: github.com/distribution/reference."""
+"""Names of images: their tag, and the prefix of their registry. Grammar: github.com/distribution/reference."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-TAG = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
-"""A tag of an image, with room for the name of an SDN."""
+_TAG = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
+"""With room for the name of an SDN."""
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _DOMAIN = rf"(?:{_LABEL}\.)+{_LABEL}"
@@ -35,6 +35,16 @@ def prefix(text: str) -> str:
         raise PydanticCustomError("registry", "write `host:port` or `host:port/path`, the path in lower case")
     return bare
 
+
+def _tag(text: str) -> str:
+    if not re.fullmatch(_TAG, text):
+        wanted = "a tag has up to 100 letters, digits, `_`, `.` and `-`, and begins with none of the latter two"
+        raise PydanticCustomError("tag", wanted)
+    return text
+
+
+Tag = Annotated[str, AfterValidator(_tag), Field(json_schema_extra={"pattern": _TAG})]
+"""A tag of an image."""
 
 Registry = Annotated[str, AfterValidator(prefix)]
 """A prefix of the names of images, as `prefix` leaves it."""

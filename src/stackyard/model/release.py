@@ -7,13 +7,13 @@ from typing import Annotated
 from pydantic import Field
 
 from stackyard.model.base import Model
-from stackyard.model.reference import TAG
+from stackyard.model.reference import Tag
 
 
 class Structure(Model):
     """``structure.yaml``, the seed's form: it selects and names; ``service.yaml`` defines."""
 
-    version: str = Field(pattern=TAG, description="Tag of the images: letters, digits, `_`, `.` and `-`.")
+    version: Tag = Field(description="Tag of the images.")
     containers: dict[str, tuple[str, ...] | None] = Field(description="Base image -> its subs, or nothing.")
 
 

@@ -93,6 +93,10 @@ class Site(Model):
     catalogue: str | None = Field(
         default=None, description="Folder of its own layer of the catalogue, relative to this file."
     )
+    structure: str | None = Field(
+        default=None,
+        description="File with the version and the images that it runs, relative to this file; default: the release's.",
+    )
     encapsulation: str = Field(
         default="", description="How packets between nodes are wrapped, as the SDN can; default: its usual way."
     )

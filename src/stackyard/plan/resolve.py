@@ -106,7 +106,7 @@ class _Maker:
         if image not in self.contracts:
             self.contracts[image] = container_json(self.catalogue, image)
         known = self.contracts[image]
-        outcome = read_environment(known["contract"], given.everything(), overrides=runtime.overrides)
+        outcome = read_environment(known["contract"], *given.as_environment(), overrides=runtime.overrides)
         for problem in outcome.errors:
             word = given.said.get(problem.variable)
             loc = word.loc if word else ("settings", problem.variable)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import held
 from stackyard.catalogue.problems import Loc, Problems
-from stackyard.entrypoint.contract import override_of
+from stackyard.entrypoint.contract import FILE, override_of
 from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.expressions import ExpressionError, evaluate, hostport, is_expression
 from stackyard.model.service import Runtime, Variable
@@ -176,9 +176,10 @@ class Given:
     secret: dict[str, Secret]
     said: Mapping[str, Said]
 
-    def everything(self) -> dict[str, str]:
-        """All values as they are, for the contract and the renderer."""
-        return {**self.plain, **{name: secret.reveal() for name, secret in self.secret.items()}}
+    def as_environment(self) -> tuple[dict[str, str], Callable[[str], str]]:
+        """The environment of the container, and how to read the files that it names: its secrets, by variable."""
+        files = {f"{name}{FILE}": name for name in self.secret}
+        return {**self.plain, **files}, lambda name: self.secret[name].reveal()
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,10 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_contract():
         "B_SERVER": {"type": "host", "required": True, "help": "Where B is."},
         "A_PORT": {"type": "port"},
         "C_FILEISH": {"type": "secret", "required": True, "help": "C."},
+        "D_NAME": {},
     }
-    outcome = read(contract, {"A_PORT": "x", "A_PRT": "1", "C_FILEISH_FILE": "/nowhere"})
-    assert [problem.variable for problem in outcome.errors] == ["B_SERVER", "A_PORT", "C_FILEISH", "A_PRT"]
+    outcome = read(contract, {"A_PORT": "x", "D_NAEM": "1", "C_FILEISH_FILE": "/nowhere"})
+    assert [problem.variable for problem in outcome.errors] == ["B_SERVER", "A_PORT", "C_FILEISH", "D_NAEM"]
 
 
 def test_a_missing_variable_says_its_help_and_how_to_give_it():

@@ -20,7 +20,7 @@ Resolve = Callable[..., ResolvedSite]
 def counted() -> Secrets:
     """Secrets that are the same each time."""
     numbers = iter(range(1000))
-    return Secrets(make=lambda kind: f"<{kind}-{next(numbers)}>")
+    return Secrets(make=lambda kind: f"made-{kind}-{next(numbers)}")
 
 
 def resolved(reference: str, root: Path | None = None, facts: HostFacts = FACTS, **changes: object) -> ResolvedSite:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo import Site, engine
-from stackyard.catalogue import load_site, site_path
+from stackyard.catalogue import catalogue_root, load, load_site, site_path
 from tool import Outcome
 from waiting import NotYet, wait_for
 
@@ -149,3 +149,50 @@ def test_the_first_process_passes_signals_and_reaps(hand):
     engine("stop", "--time", "60", name)
     code = engine("inspect", "--format", "{{.State.ExitCode}}", name).stdout.strip()
     assert code == "143", "137 is that of a process that had to be killed"
+
+
+ODD = "P\"a'$$w0rd`\\$x #;%(y)s%d={{ x }} "
+"""What each format would take for something else, with a blank at its end."""
+
+SIGN_IN = """\
+import sys
+sys.path.append("/opt/stackyard/lib")
+import pymysql
+host, user, password, database = sys.argv[1:]
+with pymysql.connect(host=host, user=user, password=password, database=database) as connection:
+    connection.cursor().execute("CREATE TABLE t (a INT)")
+"""
+
+
+def test_a_database_and_its_clients_take_a_password_with_all_characters(hand):
+    """Also a name and a user; the clients are the migrations of all services, which read it from their files."""
+    address, site = "172.31.94.20", load_site(site_path("demo"))
+    catalogue = load(catalogue_root(), site.release, site.sdn)
+    databases = [each for service in catalogue.services.values() for each in service.declares.get("database", ())]
+    odd = {"name": "odd_`%\\name", "user": "it's"}
+    accounts = json.dumps([{**each, "password": ODD} for each in (*databases, odd)])
+    server = hand.run("mariadb", options=("--detach", *hand.joined(address))).stdout.strip()
+    engine("exec", "-e", f"DATABASE_ACCOUNTS={accounts}", server, "/opt/stackyard/bin/entrypoint", "bootstrap")
+    engine("exec", server, "/usr/bin/python3", "-c", SIGN_IN, address, odd["user"], ODD, odd["name"])
+
+    steps = [(image, step) for image in catalogue.images for step in catalogue.effective(image).bootstrap if step.bake]
+    variables = (f"MYSQL_SERVER={address}", f"DATABASE_PASSWORD={ODD}", "OVN_NB_SERVER=h", "OVN_SB_SERVER=h")
+    given = hand.joined("172.31.94.21", *(word for variable in variables for word in ("-e", variable)))
+    assert len(steps) > 3
+    for image, step in steps:
+        for command in step.run:
+            options = ("--rm", "--label", NETWORK, "--workdir", "/opt/stackyard/container", *given)
+            engine("run", *options, catalogue.reference(image, hand.prefix), *command, timeout=600)
+
+
+def test_the_broker_takes_a_password_with_all_characters(hand):
+    accounts = json.dumps([{"vhost": "odd", "user": "it's", "password": ODD}])
+    options = ("--detach", *hand.joined("172.31.94.22", "-e", f"RABBIT_ACCOUNTS={accounts}", "-e", "PROBE_PASSWORD=x"))
+    name = hand.run("rabbitmq", options=options).stdout.strip()
+
+    def signed_in() -> None:
+        told = engine("exec", name, "rabbitmqctl", "authenticate_user", "--", "it's", ODD, check=False)
+        if told.code:
+            raise NotYet(str(told))
+
+    wait_for("the broker to take the password", signed_in, 60)

@@ -7,7 +7,6 @@ Safe to run again.
 
 from __future__ import annotations
 
-import configparser
 import json
 import os
 import signal
@@ -15,10 +14,11 @@ import sys
 import time
 from typing import NoReturn
 
-from keystoneauth1 import exceptions, session
+from keystoneauth1 import exceptions, loading, session
 from keystoneauth1.adapter import Adapter
-from keystoneauth1.identity import v3
+from oslo_config import cfg
 
+OWN = "service_user"
 DEADLINE = 300
 ANSWER = 30
 """Seconds that an API has for each part of an answer."""
@@ -52,26 +52,18 @@ class Waiting:
 
 def apis() -> tuple[Adapter, Adapter]:
     """Return Nova's API and Placement's, signed in with the service's own credentials of nova.conf."""
-    conf = configparser.ConfigParser(interpolation=None, strict=False)
-    conf.read("/etc/nova/nova.conf")
-    own = conf["service_user"]
-    auth = v3.Password(
-        auth_url=own["auth_url"],
-        username=own["username"],
-        password=own["password"],
-        project_name=own["project_name"],
-        user_domain_name=own["user_domain_name"],
-        project_domain_name=own["project_domain_name"],
-    )
-    signed_in = {
-        "session": session.Session(auth=auth, timeout=ANSWER),
-        "interface": "internal",
-        "region_name": own["region_name"],
-    }
-    return (
-        Adapter(service_type="compute", default_microversion="2.41", **signed_in),
-        Adapter(service_type="placement", default_microversion="1.19", **signed_in),
-    )
+    conf = cfg.ConfigOpts()
+    loading.register_auth_conf_options(conf, OWN)
+    loading.register_adapter_conf_options(conf, OWN)
+    conf([], default_config_files=["/etc/nova/nova.conf"])
+    signed_in = session.Session(auth=loading.load_auth_from_conf_options(conf, OWN), timeout=ANSWER)
+
+    def adapter(service: str, version: str) -> Adapter:
+        return loading.load_adapter_from_conf_options(
+            conf, OWN, session=signed_in, service_type=service, default_microversion=version
+        )
+
+    return adapter("compute", "2.41"), adapter("placement", "1.19")
 
 
 def ready(api: Adapter, placement: Adapter) -> dict[str, str]:

@@ -170,6 +170,11 @@ def _keyed(key: bytes, value: str) -> str:
 
 def _yaml(document: dict[str, Any]) -> bytes:
     text = yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, width=1000, allow_unicode=True, default_flow_style=False
+        compose.literal(document),
+        Dumper=_Dumper,
+        sort_keys=False,
+        width=1000,
+        allow_unicode=True,
+        default_flow_style=False,
     )
     return (_HEADER + str(text)).encode()

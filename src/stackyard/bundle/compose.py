@@ -64,9 +64,9 @@ def container_service(
         "image": container.image,
         "container_name": container.full_name,
         **joined,
-        **({"command": [_escaped(argument) for argument in definition.arguments]} if definition.arguments else {}),
+        **({"command": list(definition.arguments)} if definition.arguments else {}),
         "env_file": ["common.env"],
-        **({"environment": {name: _escaped(environment[name]) for name in sorted(environment)}} if environment else {}),
+        **({"environment": dict(sorted(environment.items()))} if environment else {}),
         **({"secrets": _secrets(container)} if container.secrets else {}),
         **confined(*definition.capabilities, system_paths=definition.system_paths),
         "read_only": definition.read_only,
@@ -84,9 +84,13 @@ def container_service(
     return service
 
 
-def _escaped(text: str) -> str:
-    """Text that compose does not substitute variables in."""
-    return text.replace("$", "$$")
+def literal(value: Any) -> Any:
+    """The value with no text in it that compose substitutes variables in."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: literal(item) for key, item in value.items()}
+    return [literal(item) for item in value] if isinstance(value, list) else value
 
 
 def secret_name(container: ResolvedContainer, variable: str) -> str:

@@ -74,6 +74,10 @@ class Catalogue:
         """Folder of the templates that all services share."""
         return self.root / "common" / "templates"
 
+    def template_folders(self, service: str) -> list[str]:
+        """Where the templates of a service are looked for, in this order."""
+        return [str(folder) for folder in (*reversed(self.folders[service]), self.fragment_templates)]
+
     @property
     def release_folder(self) -> Path:
         """Folder of structure, base and locks."""

@@ -222,7 +222,10 @@ class _Reader:
     def accept(self, name: str, variable: Mapping[str, Any], text: str, origin: str = "") -> None:
         """Validate a text and keep its value."""
         try:
-            self.values[name] = parse(variable.get("type", "str"), text, variable.get("values") or ())
+            value = parse(variable.get("type", "str"), text, variable.get("values") or ())
+            if variable.get("ascii"):
+                _only_ascii(value)
+            self.values[name] = value
         except ValueError as error:
             phrase = str(error)
             if is_secret(variable) and variable.get("type") != "json":
@@ -374,6 +377,13 @@ def _override(name: str, text: str, overrides: str | None) -> _Stranger | None:
     if _OVERRIDE.fullmatch(name.upper().replace("-", "_")):
         why += f"; did you mean {name.upper().replace('-', '_')}?"
     return _Stranger(name, why)
+
+
+def _only_ascii(value: Any) -> None:
+    found: list[str] = []
+    _collect(value, found, everything=True)
+    if not all(text.isascii() for text in found):
+        raise ValueError("has characters beyond ASCII in it, which its reader does not take")
 
 
 def _collect(value: Any, found: list[str], *, everything: bool) -> None:

@@ -175,7 +175,8 @@ def _closing(container: Container, width: int) -> str:
     """What holds for all variables, and what the image does with them."""
     facts = [("Files", f"NAME{FILE}, the path of a file, may be given instead of any NAME. Do so for secrets.")]
     if container.overrides == "oslo":
-        facts.append(("Beyond", "OS_<GROUP>__<OPTION> sets any other option, such as OS_DEFAULT__DEBUG=true."))
+        text = "OS_<GROUP>__<OPTION> sets any other option, such as OS_DEFAULT__DEBUG=true."
+        facts.append(("Beyond", f"{text} There $name is another option's value, and $$ a dollar."))
     if container.templates:
         facts.append(("Writes", ", ".join(container.templates)))
     if container.wait_for:

@@ -25,6 +25,14 @@ class NotGivenError(ExpressionError):
     """An expression needs a variable that is not given and has no default."""
 
 
+class UnwritableError(ExpressionError):
+    """A file cannot hold the value of a variable; ``names`` are those that it may come from."""
+
+    def __init__(self, names: list[str], reason: str, place: str) -> None:
+        super().__init__(f"{' or '.join(names) or 'a value'} {reason} ({place})")
+        self.names, self.reason, self.place = names, reason, place
+
+
 def is_expression(text: str) -> bool:
     """Whether the text is more than a literal."""
     return any(mark in text for mark in _MARKS)

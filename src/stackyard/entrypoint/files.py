@@ -7,31 +7,59 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from .expressions import ExpressionError, truth
-from .failure import Failure
-from .session import Session
+from .contract import Problem
+from .expressions import ExpressionError, UnwritableError, truth
+from .failure import BAD_INPUT, Failure
+from .formats import format_of
+from .session import Session, report
+
+File = tuple[str, str, int]
+"""Path in the container, content and mode."""
 
 
-def rendered(session: Session, only: str | None = None) -> Iterator[tuple[str, str, int]]:
-    """Path in the container, content and mode of each file that is wanted; Failure when a template is at fault."""
+def render(
+    templates: Mapping[str, Mapping[str, Any]], context: Mapping[str, Any], folders: Sequence[str]
+) -> tuple[list[File], list[Problem]]:
+    """The files that are wanted, and the variables that one of them cannot hold. ExpressionError for a bad template."""
     from .render import Renderer  # noqa: PLC0415 - start-up time
 
-    renderer = Renderer(session.context, [session.container.template_folder])
-    for target, template in session.container.templates.items():
-        if only in (None, target) and truth(template.get("when"), session.context):
-            try:
-                yield target, renderer.file(template["source"]), int(str(template.get("mode") or "0400"), 8)
-            except ExpressionError as error:
-                raise Failure(f"cannot render {target}: {error}") from error
+    renderer = Renderer(context, folders)
+    files, problems = [], []
+    for target, template in templates.items():
+        if not truth(template.get("when"), context):
+            continue
+        try:
+            content = renderer.file(template["source"], format_of(target, template.get("format")))
+        except UnwritableError as error:
+            where = f"it cannot be written to {target} ({error.place})"
+            problems += [Problem(name, f"{error.reason}; {where}") for name in error.names or [template["source"]]]
+        except ExpressionError as error:
+            raise ExpressionError(f"cannot render {target}: {error}") from error
+        else:
+            files.append((target, content, int(str(template.get("mode") or "0400"), 8)))
+    return files, problems
+
+
+def rendered(session: Session, only: str | None = None) -> list[File]:
+    """All files of a container, or one; Failure when a template is at fault, or a file cannot hold a value."""
+    templates = {path: each for path, each in session.container.templates.items() if only in (None, path)}
+    try:
+        files, problems = render(templates, session.context, [session.container.template_folder])
+    except ExpressionError as error:
+        raise Failure(str(error)) from error
+    if problems:
+        raise Failure(*report(session.container.image, problems), code=BAD_INPUT)
+    return files
 
 
 def write_all(session: Session) -> None:
     """Render everything, then put it in place; what is there already stays, what is not wanted any more goes."""
     if not session.container.templates:
         return
-    files = list(rendered(session))
+    files = rendered(session)
     try:
         for target in set(session.container.templates).difference(target for target, _, _ in files):
             _remove(session.path(target))

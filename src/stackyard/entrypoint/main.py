@@ -88,7 +88,7 @@ def _validate(rest: list[str], env: Mapping[str, str]) -> None:
 
     _end_of(rest)
     session = begin(env)
-    count = sum(1 for _ in rendered(session)) if session.container.templates else 0
+    count = len(rendered(session)) if session.container.templates else 0
     say(f"the environment of {session.container.image} is valid; it gives {count} files")
 
 

@@ -3,6 +3,9 @@
 In templates the variables of the contract are Python values: ``int`` for port and int, ``bool``, ``list``, whatever
 JSON says for json, ``str`` for all others. A variable that is not given is false, ``is none`` and not ``is defined``,
 and ``default()`` replaces it; to print it is an error, as is to mention a name that the contract does not have.
+
+What a template prints is written as the format of its file wants it, so no template has to remember to. Text of the
+template itself, and what its macros return, stays as it is. Expressions are no files, and nothing is escaped in them.
 """
 
 # ruff: noqa: PTH119
@@ -10,16 +13,17 @@ and ``default()`` replaces it; to print it is an error, as is to mention a name 
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import jinja2
 from jinja2.bccache import Bucket
+from markupsafe import Markup
 
-from .expressions import ExpressionError, NotGivenError, hostport
+from .expressions import ExpressionError, NotGivenError, UnwritableError, hostport
+from .formats import FORMATS, identifier, pattern, texts, tojson
 
 
 class NotGiven(jinja2.StrictUndefined):
@@ -53,14 +57,35 @@ def urlquote(text: Any) -> str:
     return quote(str(text), safe="*")
 
 
-def oslo(text: Any) -> str:
-    """Escape a value for an oslo.config file, where ``$`` starts a substitution."""
-    return str(text).replace("$", "$$")
+def _tojson(value: Any, indent: int | None = None) -> str:
+    """JSON; nothing given is null."""
+    return tojson(None if isinstance(value, NotGiven) else value, indent)
 
 
-def tojson(value: Any, indent: int | None = None) -> str:
-    """JSON as a program reads it, not escaped for HTML; nothing given is null."""
-    return json.dumps(None if isinstance(value, NotGiven) else value, indent=indent, ensure_ascii=False)
+class _RefusedError(Exception):
+    """A file cannot hold what a template prints."""
+
+    def __init__(self, printed: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.printed = printed
+
+
+def _writer(escape: Callable[[Any], str]) -> Callable[[Any, Any], Any]:
+    """What Jinja does with everything that a template prints. Markup is written already: a macro's result.
+
+    It takes the context for Jinja not to call it when a template is compiled, with constants escaped for HTML.
+    """
+
+    @jinja2.pass_context
+    def write(_: Any, printed: Any) -> Any:
+        if isinstance(printed, (Markup, jinja2.Undefined)):
+            return printed
+        try:
+            return Markup(escape(printed))  # noqa: S704 - not HTML
+        except ValueError as error:
+            raise _RefusedError(printed, str(error)) from error
+
+    return write
 
 
 def _is_none(value: Any) -> bool:
@@ -68,34 +93,46 @@ def _is_none(value: Any) -> bool:
 
 
 class _Compiled(jinja2.BytecodeCache):
-    """Compiled templates, kept between renderers: the tool renders the same few for every container."""
+    """Compiled templates by format, kept between renderers: the tool renders the same few for every container."""
 
-    def __init__(self) -> None:
-        self._code: dict[tuple[str, str], Any] = {}
+    _code: ClassVar[dict[tuple[str | None, str, str], Any]] = {}
+
+    def __init__(self, form: str | None) -> None:
+        self._form = form
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Give a template's code when it is known and its source is the same."""
-        bucket.code = self._code.get((bucket.key, bucket.checksum))
+        bucket.code = self._code.get((self._form, bucket.key, bucket.checksum))
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keep a template's code."""
-        self._code[bucket.key, bucket.checksum] = bucket.code
+        self._code[self._form, bucket.key, bucket.checksum] = bucket.code
 
 
-_COMPILED = _Compiled()
+_HTML = ("safe", "e", "escape", "forceescape", "xmlattr", "urlize")
+"""Filters that would mark a value as written already."""
 
 
-def _environment(folders: Sequence[str]) -> jinja2.Environment:
-    environment = jinja2.Environment(  # noqa: S701 - these are configuration files, not HTML
+def _environment(folders: Sequence[str], form: str | None = None) -> jinja2.Environment:
+    """Of templates for files of that format; of expressions without one."""
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([str(folder) for folder in folders]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         auto_reload=False,
-        bytecode_cache=_COMPILED,
+        bytecode_cache=_Compiled(form),
+        autoescape=form is not None,  # noqa: S701 - these are configuration files, not HTML
+        finalize=_writer(FORMATS[form]) if form else None,
     )
-    environment.filters.update(hostport=hostport, urlquote=urlquote, oslo=oslo, tojson=tojson)
+    for name in _HTML:
+        del environment.filters[name]
+    environment.filters.update(hostport=hostport, urlquote=urlquote, tojson=_tojson)
+    if form == "json":
+        environment.filters["tojson"] = lambda value, indent=None: Markup(_tojson(value, indent))  # noqa: S704
+    if form == "sql":
+        environment.filters.update(pattern=pattern, identifier=lambda name: Markup(identifier(name)))  # noqa: S704
     environment.tests["none"] = _is_none
     return environment
 
@@ -113,6 +150,19 @@ def _place(error: BaseException, source: str) -> str:
     return place
 
 
+def _reason_of(value: Any, printed: Any, escape: Callable[[Any], str]) -> bool:
+    """Whether a value is in what was printed, and cannot be written itself."""
+    return any(text in str(printed) and _refused(text, escape) for text in texts(value))
+
+
+def _refused(text: str, escape: Callable[[Any], str]) -> bool:
+    try:
+        escape(text)
+    except ValueError:
+        return True
+    return False
+
+
 _PLAIN = _environment([])
 _TEXTS: dict[str, jinja2.Template] = {}
 
@@ -128,7 +178,9 @@ class Renderer:
     """Renders with one set of values; ``folders`` are where templates and what they import are looked for."""
 
     def __init__(self, values: Mapping[str, Any], folders: Sequence[str] = ()) -> None:
-        self._environment = _environment(folders) if folders else _PLAIN
+        self._folders = folders
+        self._environments: dict[str, jinja2.Environment] = {}
+        self._values = values
         self._context = {name: self._given(name, value) for name, value in values.items()}
 
     @staticmethod
@@ -137,10 +189,21 @@ class Renderer:
             return value
         return NotGiven(f"{name} is not given and has no default", name=name, exc=_NotGivenInTemplateError)
 
-    def file(self, source: str) -> str:
-        """Render a template file; ExpressionError with its name and line."""
+    def _of(self, form: str) -> jinja2.Environment:
+        if form not in self._environments:
+            self._environments[form] = _environment(self._folders, form)
+        return self._environments[form]
+
+    def file(self, source: str, form: str) -> str:
+        """Render a template for a file of that format.
+
+        UnwritableError when the format cannot hold a value, else ExpressionError with its name and line.
+        """
         try:
-            return self._environment.get_template(source, globals=self._context).render()
+            return self._of(form).get_template(source, globals=self._context).render()
+        except _RefusedError as error:
+            names = [name for name, value in self._values.items() if _reason_of(value, error.printed, FORMATS[form])]
+            raise UnwritableError(names, str(error), _place(error, source)) from error
         except jinja2.TemplateNotFound as error:
             raise ExpressionError(f"template {source}: there is no template {error.message}") from error
         except Exception as error:
@@ -158,6 +221,6 @@ class Renderer:
     def truth(self, expression: str) -> bool:
         """Whether a bare expression holds."""
         try:
-            return bool(self._environment.compile_expression(expression, undefined_to_none=False)(**self._context))
+            return bool(_PLAIN.compile_expression(expression, undefined_to_none=False)(**self._context))
         except Exception as error:
             raise ExpressionError(f"expression {expression!r}: {error}") from error

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import container as containers
-from .contract import FILE, Outcome, masked, read_environment, secrets
+from .contract import FILE, Outcome, Problem, masked, read_environment, secrets
 from .endpoints import Endpoint, from_environment
 from .failure import BAD_INPUT, Failure
 from .foreign import origin, owner
@@ -97,16 +97,16 @@ def begin(env: Mapping[str, str], *, quiet: bool = False) -> Session:
     if not quiet:
         say(*outcome.notes)
     if outcome.errors:
-        raise Failure(*report(container.image, outcome), code=BAD_INPUT)
+        raise Failure(*report(container.image, outcome.errors), code=BAD_INPUT)
     return Session(container, outcome.values, env.get("STACKYARD_ROOT") or containers.DEFAULT_ROOT)
 
 
-def report(image: str, outcome: Outcome) -> list[str]:
+def report(image: str, problems: Sequence[Problem]) -> list[str]:
     """All that is wrong, as aligned lines."""
-    count = len(outcome.errors)
-    width = max(len(problem.variable) for problem in outcome.errors)
+    count = len(problems)
+    width = max(len(problem.variable) for problem in problems)
     return [
         f"{image} cannot start: {count} {'problems' if count > 1 else 'problem'} with its environment",
-        *(f"  {problem.variable:<{width}}  {problem.text}" for problem in outcome.errors),
+        *(f"  {problem.variable:<{width}}  {problem.text}" for problem in problems),
         "to list all variables of this image, run it with the argument: explain",
     ]

@@ -18,7 +18,7 @@ def show(session: Session, path: str | None, *, secrets: bool) -> None:
         near = closest(path, targets)
         hint = f"did you mean {near}?" if near else f"it renders {', '.join(targets) or 'none'}"
         raise Failure(f"{session.container.image} renders no file {path}: {hint}", code=BAD_INPUT)
-    files = list(rendered(session, path))
+    files = rendered(session, path)
     if path is not None:
         sys.stdout.write("".join(content for _, content, _ in files))
         return

@@ -190,6 +190,10 @@ def _enum(text: str, allowed: Sequence[str]) -> str:
 
 def parse(kind: str, text: str, allowed: Sequence[str] = ()) -> Any:
     """The value of a text of that type; ValueError with a phrase for people."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("has bytes in it that are not UTF-8") from None
     if kind == "enum":
         return _enum(text, allowed)
     return PARSERS[kind](text)

@@ -45,6 +45,7 @@ class Variable(Model):
     default: str | int | bool | None = Field(default=None, description="Used when the variable is not given.")
     example: str | None = Field(default=None, description="A value that is valid; used in documents and tests.")
     values: tuple[str, ...] = Field(default=(), description="Allowed values of an enum.")
+    ascii: bool = Field(default=False, description="Characters beyond ASCII are refused: its reader takes none.")
     aliases: tuple[str, ...] = Field(default=(), description="Earlier names, which still work and give a note.")
     sets: tuple[str, ...] = Field(default=(), description="Configuration keys that it sets, `file [group] key`.")
     site: str | None = Field(default=None, description="Expression that gives the value in a site's bundle.")
@@ -68,6 +69,12 @@ class Template(Model):
     """A configuration file rendered when the container starts."""
 
     source: str = Field(description="Template in the service's folder, or in catalogue/common/templates.")
+    format: Literal["plain", "ini", "cnf", "json", "yaml", "python", "sql", "shell", "erlang"] | None = Field(
+        default=None,
+        description="How what the template prints is written, quotes and escapes included. Without it the name of the "
+        "file tells: `.conf` is ini, as oslo.config reads it; a name that tells nothing is plain, which refuses what "
+        "might need quotes.",
+    )
     mode: str = Field(default="0400", description="Octal mode of the rendered file.")
     when: str | None = Field(default=None, description="Expression; the file is left out when it is false.")
 
@@ -202,7 +209,9 @@ class Runtime(Model):
         default=(), description="Steps that make what the service needs, in order."
     )
     overrides: Literal["oslo", "none"] | None = Field(
-        default=None, description="Syntax for options beyond the contract; oslo: `OS_<GROUP>__<OPTION>`."
+        default=None,
+        description="Syntax for options beyond the contract; oslo: `OS_<GROUP>__<OPTION>`, whose value is "
+        "oslo.config's own, where `$name` is the value of another option. A variable of the contract is what it is.",
     )
     removed: dict[str, str] = Field(default_factory=dict, description="Variables of old, with what became of them.")
     plain_environment: bool = Field(

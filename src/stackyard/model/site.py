@@ -6,7 +6,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
+from pydantic_core import PydanticCustomError
 
 from stackyard.model.base import Model
 from stackyard.model.reference import Registry
@@ -24,8 +25,19 @@ def _words(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _items(value: Any) -> Any:
+    """Items of a list are written with commas between them, and read without blanks at their ends."""
+    for item in value if isinstance(value, tuple) else ():
+        if isinstance(item, str) and ("," in item or item != item.strip()):
+            text = (
+                "`{item}` cannot be an item of a list: it has a comma, or a blank at an end; write the list as one text"
+            )
+            raise PydanticCustomError("item", text, {"item": item})
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_words)]
-Option = str | bool | int | float | tuple[str | bool | int | float, ...]
+Option = Annotated[str | bool | int | float | tuple[str | bool | int | float, ...], AfterValidator(_items)]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_text)]
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_text)]
 
@@ -35,7 +47,9 @@ class Overrides(Model):
 
     environment: dict[str, Text] = Field(default_factory=dict, description="Variable of the contract -> value.")
     options: dict[str, dict[str, Option]] = Field(
-        default_factory=dict, description="Group -> option -> value, of the service's own configuration."
+        default_factory=dict,
+        description="Group -> option -> value, of the service's own configuration, as oslo.config reads it: `$name` is "
+        "the value of another option, and `$$` a dollar.",
     )
 
 

@@ -12,6 +12,8 @@ from stackyard.catalogue.problems import Loc, Problems
 from stackyard.entrypoint.contract import Problem, read_environment
 from stackyard.entrypoint.endpoints import Endpoint, from_environment
 from stackyard.entrypoint.expressions import ExpressionError, evaluate, truth
+from stackyard.entrypoint.files import render
+from stackyard.entrypoint.formats import is_plain
 from stackyard.model.service import EndpointProbe, HttpProbe, Probe, Runtime, TcpProbe, Wait
 from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
@@ -107,16 +109,27 @@ class _Maker:
             self.contracts[image] = container_json(self.catalogue, image)
         known = self.contracts[image]
         outcome = read_environment(known["contract"], *given.as_environment(), overrides=runtime.overrides)
-        for problem in outcome.errors:
-            word = given.said.get(problem.variable)
-            loc = word.loc if word else ("settings", problem.variable)
-            self.wrong.setdefault((problem, loc), []).append(f"{choice.name} on {node.name}" if not word else "")
         values = outcome.values
 
         def endpoint(name: str) -> Endpoint:
             return from_environment(known["endpoints"], name, values)
 
-        return {**values, "endpoint": endpoint}
+        seen = {**values, "endpoint": endpoint}
+        for problem in outcome.errors or self.refused(choice, known["templates"], seen):
+            word = given.said.get(problem.variable)
+            loc = word.loc if word else ("settings", problem.variable)
+            self.wrong.setdefault((problem, loc), []).append(f"{choice.name} on {node.name}" if not word else "")
+        return seen
+
+    def refused(self, choice: Choice, templates: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Problem]:
+        """Values that a file of the container cannot hold. Most sites have none that a file could refuse."""
+        if all(is_plain(value) for value in seen.values()):
+            return []
+        try:
+            return render(templates, seen, self.catalogue.template_folders(choice.service.service))[1]
+        except ExpressionError as error:
+            self.problems.at((), f"{choice.name}: {error}", "correct the catalogue")
+            return []
 
     def report(self) -> None:
         """Name the line of the site file where a variable is set, or would be, and the containers that want it."""

@@ -13,8 +13,7 @@ from stackyard.catalogue.container import container_json, step_identity
 from stackyard.catalogue.schema import MODELS, schema, schema_text
 from stackyard.entrypoint.container import Container
 from stackyard.entrypoint.contract import read_environment
-from stackyard.entrypoint.expressions import truth
-from stackyard.entrypoint.render import Renderer
+from stackyard.entrypoint.files import render
 from stackyard.entrypoint.session import Session
 
 ROOT = catalogue_root()
@@ -81,12 +80,10 @@ def test_templates_render(catalogue: Catalogue, image: str, everything: bool) ->
     }
     outcome = read_environment(data["contract"], env, known=data["known"])
     assert not outcome.errors
-    folders = [*catalogue.folders[data["service"]], catalogue.fragment_templates]
     session = Session(Container(data, ""), outcome.values, "")
-    renderer = Renderer(session.context, [str(folder) for folder in folders])
-    for template in data["templates"].values():
-        if truth(template["when"], session.context):
-            assert renderer.file(template["source"]) is not None
+    files, problems = render(data["templates"], session.context, catalogue.template_folders(data["service"]))
+    assert problems == []
+    assert bool(files) is bool(data["templates"])
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -25,7 +25,8 @@ Optional
   VIRT_TYPE        enum    auto              Hypervisor. One of auto, kvm, qemu.
 
 Files      NAME_FILE, the path of a file, may be given instead of any NAME. Do so for secrets.
-Beyond     OS_<GROUP>__<OPTION> sets any other option, such as OS_DEFAULT__DEBUG=true.
+Beyond     OS_<GROUP>__<OPTION> sets any other option, such as OS_DEFAULT__DEBUG=true. There $name is another
+           option's value, and $$ a dollar.
 Writes     /etc/nova/nova.conf
 Waits for  the database of nova
 Removed    DISCOVERY_SERVER: OpenSDN finds its services without it.

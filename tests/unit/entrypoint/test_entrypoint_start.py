@@ -18,7 +18,7 @@ import pytest
 import stackyard.entrypoint
 
 FOLDER = Path(stackyard.entrypoint.__file__).parent
-ALLOWED = {"jinja2", "pymysql", *sys.stdlib_module_names}
+ALLOWED = {"jinja2", "markupsafe", "pymysql", *sys.stdlib_module_names}
 
 
 def wait_until(holds, seconds=20.0):

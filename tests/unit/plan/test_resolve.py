@@ -100,6 +100,24 @@ def test_a_missing_required_variable_is_told_once_with_who_wants_it(tmp_path: Pa
     assert "settings" in caught.value.hint
 
 
+def test_a_value_that_a_file_cannot_hold_is_bad_input(tmp_path: Path) -> None:
+    root = Path(shutil.copytree(TOY, tmp_path / "catalogue"))
+    file = root / "toy" / "echo" / "service.yaml"
+    added = "    templates: {/etc/said: {source: said.j2}}\n    command:"
+    file.write_text(file.read_text().replace("    command:", added, 1))
+    (file.parent / "said.j2").write_text("{{ GREETING }}\n")
+    assert resolved("toy", root, settings={"GREETING": "hello"})
+    with pytest.raises(InputError) as caught:
+        resolved("toy", root, settings={"GREETING": "hello you"})
+    assert caught.value.message == (
+        "settings.GREETING: has characters in it that the file cannot hold: it takes letters, digits and "
+        "_.:/@+,%=*[]-; it cannot be written to /etc/said (template said.j2, line 1)"
+    )
+    (file.parent / "said.j2").write_text("{{ GREETNG }}\n")
+    with pytest.raises(InputError, match=r"cannot render /etc/said: template said\.j2, line 1: 'GREETNG' is undefined"):
+        resolved("toy", root, settings={"GREETING": "hello you"})
+
+
 def test_an_offset_beyond_all_ports(toy: Resolve) -> None:
     with pytest.raises(InputError) as caught:
         toy(publish={"offset": 60000})

@@ -129,6 +129,6 @@ def showing(*containers: dict[str, Any]) -> dict[str, str | tuple[int, str]]:
     return {
         "ps -aq": "\n".join(each["Id"] for each in containers),
         "container inspect": json.dumps(containers),
-        "image ls": "toy.test/echo:1 sha256:1",
+        "image ls": "toy.test/echo:1 sha256:1 <none>",
         "logs": "a line",
     }

@@ -1,4 +1,4 @@
-"""`build --push`, to a real registry: the program of Debian's package, unpacked and not installed."""
+"""`build --push`, to a real registry."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from registry import registry as served
 from stackyard.effects.engine import Engine
 from tool import Tool, run
 from waiting import NotYet, wait_for
@@ -19,11 +20,6 @@ DOCKER = Engine().client
 pytestmark = pytest.mark.engine
 
 SMALL = Path(__file__).parents[1] / "unit" / "images" / "catalogue"
-CONFIGURATION = """\
-version: 0.1
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-"""
 
 
 def ask(url: str) -> dict[str, list[str]]:
@@ -39,16 +35,11 @@ def ask(url: str) -> dict[str, list[str]]:
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Host and port of an empty registry."""
     folder = tmp_path_factory.mktemp("registry")
-    download = "apt-get -q -o APT::Sandbox::User=root download docker-registry"
-    unpack = "dpkg-deb -x docker-registry_*.deb ."
-    # Lists of packages may be missing, or older than the mirror.
-    run("sh", "-c", f"cd {folder} && ({download} || (apt-get -q update && {download})) && {unpack}")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    configuration = folder / "registry.yml"
-    configuration.write_text(CONFIGURATION.format(folder=folder / "images", port=port))
+    command = served(folder, f"127.0.0.1:{port}")
     log = (folder / "log").open("wb")
-    process = subprocess.Popen([folder / "usr/bin/docker-registry", "serve", configuration], stdout=log, stderr=log)
+    process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         wait_for("the registry", lambda: ask(f"http://127.0.0.1:{port}/v2/"), 30)
         yield f"localhost:{port}"
@@ -64,7 +55,9 @@ def test_images_are_pushed_to_the_registry_of_their_names(registry: str, tmp_pat
     build = ["build", "--site", "small", "-c", "bare", "-c", "app", "--registry", f"{registry}/yard"]
     try:
         told = Tool()(*build, "--push", timeout=300, **env).stderr
-        assert all(f"pushed {name}" in told for name in names)
+        pushed = json.loads((tmp_path / "state/digests.json").read_text())
+        assert sorted(pushed) == sorted(names)
+        assert all(f"pushed {name}, {pushed[name]}" in told for name in names)
         assert ask(f"http://{registry}/v2/_catalog")["repositories"] == ["yard/app", "yard/bare"]
         run(DOCKER, "image", "rm", "--force", *names)
         run(DOCKER, "pull", names[0])

@@ -23,7 +23,10 @@ ALLOWED = {
     "plan": {"catalogue", "model", "entrypoint", "secrets", "errors"},
     "images": {"catalogue", "model", "effects", "errors", "events", "table"},
     "bundle": {"plan", "catalogue", "model", "secrets", "errors"},
-    "deploy": {"bundle", "plan", "catalogue", "model", "entrypoint", "secrets", "effects", "errors", "events", "table"},
+    "deploy": {
+        *("images", "bundle", "plan", "catalogue", "model", "entrypoint", "secrets"),
+        *("effects", "errors", "events", "table"),
+    },
     "verify": {"plan", "catalogue", "model", "secrets", "effects", "errors", "events", "table"},
     "ui": {"events"},
 }

@@ -79,10 +79,9 @@ def command(  # noqa: PLR0917 - click passes what it declares
         built = [] if plan_only else execute(host, ordered, report, no_cache=no_cache)
         if len(images) == len(catalogue.images) and file is None and not plan_only:
             guest.ensure(host.state, catalogue.base.suite, report)
-        if push_too and not plan_only:
-            push(host.engine, ordered.decisions, report)
+        pushed = push(host, ordered.decisions, report) if push_too and not plan_only else {}
     if output == "json":
-        click.echo(_json(ordered, built, differences(before, versions, ordered.catalogue)))
+        click.echo(_json(ordered, built, differences(before, versions, ordered.catalogue), pushed))
     else:
         click.echo(decided(ordered.decisions) if plan_only else listed(built, len(ordered.decisions)))
 
@@ -100,13 +99,13 @@ def selected(catalogue: Catalogue, *, base: bool, sub: bool, names: tuple[str, .
     return [name for name, (_, image) in catalogue.images.items() if name in names or wanted[image.base is not None]]
 
 
-def _json(ordered: Order, built: list[Built], packages: list[str]) -> str:
-    """Decisions, what was built, and what is another version of a Debian package."""
+def _json(ordered: Order, built: list[Built], packages: list[str], pushed: dict[str, str]) -> str:
+    """Decisions, what was built, what is another version of a Debian package, and digests of what was pushed."""
     images = [
         {"image": each.image, "reference": each.reference, "state": each.state, "why": each.why}
         | {"identity": each.identity.value}
         for each in ordered.decisions
     ]
-    told = {"images": images, "built": [asdict(each) for each in built], "packages": packages}
+    told = {"images": images, "built": [asdict(each) for each in built], "packages": packages, "pushed": pushed}
     told["notes"] = list(ordered.catalogue.notes)
     return json.dumps(told, indent=2)

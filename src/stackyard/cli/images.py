@@ -69,6 +69,7 @@ def _entries(ordered: Order) -> list[dict[str, Any]]:
                 "reference": each.reference,
                 "size": found.size if found else None,
                 "created": found.created if found else None,
+                "digest": (found.digest or None) if found else None,
                 "state": each.state,
                 "why": each.why,
             }

@@ -39,7 +39,8 @@ def command(
 ) -> None:
     """Bring up the site, or one NODE, and wait until everything is ready.
 
-    What is right already is left alone. Interrupted at any point, the same command continues.
+    Images that the engine lacks are pulled from the site's registry; nothing is built. What is right already is left
+    alone. Interrupted at any point, the same command continues.
     """
     begun = time.monotonic()
     if not only_plan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_network
 
 from stackyard.catalogue import Catalogue
@@ -10,6 +10,7 @@ from stackyard.catalogue.problems import Problems
 from stackyard.deploy.observe import other_networks
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
+from stackyard.model.reference import registry
 from stackyard.plan.decide import Plan, Step
 from stackyard.plan.resolved import PlacedNode, ResolvedSite
 from stackyard.plan.text import count
@@ -17,6 +18,7 @@ from stackyard.plan.text import count
 _DONE = {"recreate": "made anew", "remove": "removed", "restart": "restarted"}
 SHOWN = 3
 """Images that a message names, of those that are missing."""
+MAKE = "make them: stackyard build"
 
 
 def root(host: Host, verb: str) -> None:
@@ -62,7 +64,7 @@ def engine_allows(host: Host, site: ResolvedSite, plan: Plan) -> None:
     """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
     problems = Problems(source=site.site.source)
     for message in _missing(plan):
-        problems.at((), message, "make them: stackyard build")
+        problems.at((), message, MAKE)
     made = {step.name for step in plan.of("create", "recreate", "start") if step.is_node}
     nodes = [node for node in site.nodes if site.node_container(node.name) in made]
     address = str(site.site.publish.address)
@@ -78,11 +80,21 @@ def engine_allows(host: Host, site: ResolvedSite, plan: Plan) -> None:
 
 
 def _missing(plan: Plan) -> Iterator[str]:
-    """Images that the engine does not have, in one message."""
-    missing = plan.missing_images
+    """Images that the engine does not have and no registry could, in one message."""
+    missing = [each for each in plan.missing_images if not registry(each)]
     if missing:
-        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        yield f"{len(missing)} of the site's images are not there: {', '.join(missing[:SHOWN])}{more}"
+        yield f"{not_there(missing)}: {some(missing)}"
+
+
+def not_there(images: Sequence[object]) -> str:
+    """How many images are missing."""
+    return f"{len(images)} of the site's images {'is' if len(images) == 1 else 'are'} not there"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names of a list."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def _ports(host: Host, site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:

@@ -19,7 +19,10 @@ def observe(engine: Engine, site: str) -> Observed:
             pool.submit(_networks, engine, site),
             pool.submit(_images, engine),
         )
-        return Observed(found.result(), nets.result(), images.result())
+        rows = images.result()
+        ids = {name: identifier for name, identifier, _digest in rows}
+        digests = {name: digest for name, _identifier, digest in rows if digest.startswith("sha256:")}
+        return Observed(found.result(), nets.result(), ids, digests)
 
 
 def containers(engine: Engine, site: str) -> dict[str, Running]:
@@ -86,6 +89,8 @@ def _subnets(network: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(pool["Subnet"] for pool in network["IPAM"]["Config"] or () if pool.get("Subnet"))
 
 
-def _images(engine: Engine) -> dict[str, str]:
-    lines = engine.ask("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").splitlines()
-    return dict(line.split(" ", 1) for line in lines)
+def _images(engine: Engine) -> list[tuple[str, str, str]]:
+    """Reference, identifier and digest of each image; `<none>` for what it has not."""
+    form = "{{.Repository}}:{{.Tag}} {{.ID}} {{.Digest}}"
+    lines = engine.ask("image", "ls", "--no-trunc", "--format", form).splitlines()
+    return [(name, identifier, digest) for name, identifier, digest in (line.split(" ") for line in lines)]

@@ -1,4 +1,4 @@
-"""`up`: check, observe, decide, apply, wait."""
+"""`up`: check, observe, decide, pull, apply, wait."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from stackyard.deploy.state import locked
 from stackyard.deploy.wait import until_ready
 from stackyard.effects.host import Host
 from stackyard.events import Event, Report
+from stackyard.images import digests
 from stackyard.model.site import Site
 from stackyard.plan.decide import Plan, decide
 from stackyard.plan.observed import Observed
@@ -43,7 +44,9 @@ class Up:
             wanted.containers(self.only)  # there is such a node
             check.names(self.host, wanted.site, self.catalogue)
             stale = wanted.state.stale(wanted.bundle.files)
-            there = replace(asked.result(), stale_files=stale)
+            doubtful, there = digests.unproven(self.host), asked.result()
+            images = {name: each for name, each in there.images.items() if name not in doubtful}
+            there = replace(there, images=images, stale_files=stale)
         plan = decide(wanted.site.networks, wanted.bundle.targets, there, self.only)
         hypervisors = {name for name, each in self.catalogue.containers.items() if each.hypervisor}
         ending = plan.ending(hypervisors).items()
@@ -65,11 +68,17 @@ class Up:
         if plan.empty and not any(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
             return False
         with locked(wanted.state, "up") as lock:
-            wanted, _there, plan = self.plan()  # something may have changed before the lock was had
+            if plan.missing_images:
+                from stackyard.deploy.pull import pull  # noqa: PLC0415 - takes long to import, and is seldom needed
+
+                pull(self.host, self.site, self.catalogue, plan.missing_images, report)
+            wanted, there, plan = self.plan()  # something may have changed before the lock was had
             if not self.end_vms:
                 check.keeps_vms(plan)
             started = time.monotonic()
             wanted.remember()
+            used = there.images.keys() & wanted.site.images
+            digests.update(self.host, {each: there.digests.get(each, "") for each in used})
             Executor(wanted, lock, report).apply(plan)
             report(Event("note", "up", "all containers are started", time.monotonic() - started))
             touched = {step.name for step in plan.changes}

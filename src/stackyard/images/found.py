@@ -17,7 +17,8 @@ class Found:
     """An image of the engine.
 
     ``size`` is in bytes; ``layers`` are the hashes of its layers from below; ``command`` is its entrypoint with its
-    arguments; ``variables`` are the names of its environment.
+    arguments; ``variables`` are the names of its environment; ``digest`` is that of its manifest, empty when it was
+    neither pushed nor pulled.
     """
 
     reference: str
@@ -30,6 +31,7 @@ class Found:
     user: str = ""
     command: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    digest: str = ""
 
 
 def inspect(engine: Engine, references: Sequence[str]) -> dict[str, Found]:
@@ -51,6 +53,12 @@ def inspect(engine: Engine, references: Sequence[str]) -> dict[str, Found]:
     return {name: _found(name, data) for name, data in named if name in references}
 
 
+def repository(reference: str) -> str:
+    """The name of an image without its tag or digest."""
+    name, mark, _digest = reference.partition("@")
+    return name if mark else reference.rpartition(":")[0]
+
+
 def forget_replaced(engine: Engine) -> None:
     """Remove images of ours that have lost their name to newer ones, unless a container uses them."""
     engine.attempt("image", "prune", "--force", "--filter", f"label={LABEL_IDENTITY}")
@@ -58,6 +66,7 @@ def forget_replaced(engine: Engine) -> None:
 
 def _found(name: str, data: dict[str, Any]) -> Found:
     config = data.get("Config") or {}
+    digests = dict(each.split("@", 1) for each in data.get("RepoDigests") or ())
     return Found(
         reference=name,
         identifier=data["Id"],
@@ -69,4 +78,5 @@ def _found(name: str, data: dict[str, Any]) -> Found:
         user=config.get("User") or "",
         command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
         variables=tuple(each.partition("=")[0] for each in config.get("Env") or ()),
+        digest=digests.get(repository(name), ""),
     )

@@ -13,6 +13,8 @@ LABEL_IDENTITY = "stackyard.identity"
 LABEL_INPUTS = "stackyard.inputs"
 
 State = Literal["new", "changed", "current"]
+LEARNT = ("Debian versions of ", "published ")
+"""How inputs begin that are not in the catalogue: a build looks them up and records them."""
 SHOWN = 4
 """Changed inputs that are named before the rest is counted."""
 
@@ -57,11 +59,25 @@ def decide(recipe: Recipe, image: str, reference: str, labels: Mapping[str, str]
         return Decision(image, reference, "new", "new", identity)
     if labels.get(LABEL_IDENTITY) == identity.value:
         return Decision(image, reference, "current", "up to date", identity)
-    return Decision(image, reference, "changed", explain(labels.get(LABEL_INPUTS, ""), identity.inputs), identity)
+    why = explain(labels.get(LABEL_INPUTS, ""), identity.inputs) or "changed"
+    return Decision(image, reference, "changed", why, identity)
 
 
-def explain(before: str, now: Mapping[str, str]) -> str:
-    """Say what differs between the inputs an image was built from (a label) and those of now."""
+def foreign(identity: Identity, labels: Mapping[str, str], *, recorded: bool) -> str:
+    """Why an image that was built elsewhere is not the one that is wanted; empty when it is.
+
+    What only a build knows counts when it is ``recorded`` here; else it is as that image has it.
+    """
+    if labels.get(LABEL_IDENTITY) == identity.value:
+        return ""
+    return explain(labels.get(LABEL_INPUTS, ""), identity.inputs, () if recorded else LEARNT)
+
+
+def explain(before: str, now: Mapping[str, str], unknown: tuple[str, ...] = ()) -> str:
+    """Say what differs between the inputs an image was built from (a label) and those of now.
+
+    Inputs that begin with what is ``unknown`` are left out.
+    """
     try:
         then = dict(json.loads(before))
     except (ValueError, TypeError):
@@ -69,11 +85,11 @@ def explain(before: str, now: Mapping[str, str]) -> str:
     changes = [
         f"{name} {_change(then.get(name), now.get(name))}"
         for name in sorted({*then, *now})
-        if then.get(name) != now.get(name)
+        if then.get(name) != now.get(name) and not name.startswith(unknown)
     ]
     shown = changes[:SHOWN]
     more = [f"and {len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
-    return "; ".join([*shown, *more]) or "changed"
+    return "; ".join([*shown, *more])
 
 
 def _change(then: str | None, now: str | None) -> str:

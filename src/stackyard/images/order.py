@@ -16,7 +16,7 @@ from stackyard.effects.host import Host
 from stackyard.effects.lock import locked, patient
 from stackyard.errors import CommandError, InputError
 from stackyard.events import Event, Report
-from stackyard.images import base, published
+from stackyard.images import base, digests, published
 from stackyard.images.bake import bake
 from stackyard.images.found import Found, forget_replaced, inspect
 from stackyard.images.foundations import Foundation, Foundations, for_apt
@@ -48,6 +48,11 @@ class Order:
     def wanted(self) -> list[Decision]:
         """Images that have to be built."""
         return [each for each in self.decisions if each.build]
+
+    def knows(self, image: str, versions: Records) -> bool:
+        """Everything that an image is made of is known here, also what a build looks up."""
+        published = self.recipe.externals([image]).intersection(self.catalogue.published)
+        return covered(versions, self.catalogue, image) and published <= self.found.keys()
 
 
 def order(
@@ -185,8 +190,12 @@ def _grounded(engine: Engine, ordered: Order, report: Report) -> Order:
     return replace(ordered, foundations=foundations, recipe=again, decisions=decisions)
 
 
-def push(engine: Engine, decisions: Sequence[Decision], report: Report) -> None:
-    """Push images to the registry that their names begin with. Raises CommandError at the first that fails."""
+def push(host: Host, decisions: Sequence[Decision], report: Report) -> dict[str, str]:
+    """Push images to the registry that their names begin with, and record their digests; returns them by name.
+
+    Raises CommandError at the first that fails.
+    """
+    engine, pushed = host.engine, dict[str, str]()
     for decision in decisions:
         begun = time.monotonic()
         lines: list[str] = []
@@ -194,4 +203,8 @@ def push(engine: Engine, decisions: Sequence[Decision], report: Report) -> None:
         if engine.stream("image", "push", decision.reference, on_line=lines.append):
             said = "\n".join(lines[-5:])
             raise CommandError(f"docker image push {decision.reference} failed:\n{said}", "sign in with docker login?")
-        report(Event("done", decision.image, f"pushed {decision.reference}", time.monotonic() - begun))
+        pushed[decision.reference] = inspect(engine, [decision.reference])[decision.reference].digest
+        digests.update(host, pushed)
+        told = f"pushed {decision.reference}, {pushed[decision.reference]}"
+        report(Event("done", decision.image, told, time.monotonic() - begun))
+    return pushed

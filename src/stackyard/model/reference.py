@@ -36,6 +36,12 @@ def prefix(text: str) -> str:
     return bare
 
 
+def registry(reference: str) -> str:
+    """Host of the registry that an image's name begins with; empty without one: never Docker's own hub."""
+    host, slash, _rest = reference.partition("/")
+    return host if slash and (host == "localhost" or set(".:") & set(host)) else ""
+
+
 def _tag(text: str) -> str:
     if not re.fullmatch(_TAG, text):
         wanted = "a tag has up to 100 letters, digits, `_`, `.` and `-`, and begins with none of the latter two"

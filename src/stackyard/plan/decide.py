@@ -107,7 +107,8 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.changes and not self.files and all(step.verb == "unchanged" for step in self.networks)
+        changed = self.changes or self.files or self.missing_images
+        return not changed and all(step.verb == "unchanged" for step in self.networks)
 
     def of(self, *verbs: Verb) -> tuple[Step, ...]:
         """Steps with one of these verbs."""

@@ -61,9 +61,13 @@ class Network:
 
 @dataclass(frozen=True)
 class Observed:
-    """A snapshot: containers and networks by name, images by reference, files of the site that differ."""
+    """A snapshot: containers and networks by name, images by reference, files of the site that differ.
+
+    ``digests`` are those of images that were pushed or pulled, by reference.
+    """
 
     containers: Mapping[str, Running] = field(default_factory=dict)
     networks: Mapping[str, Network] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     stale_files: tuple[str, ...] = ()

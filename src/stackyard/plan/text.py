@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from stackyard.model.reference import registry
 from stackyard.plan.decide import Plan, Step
 from stackyard.plan.resolved import ResolvedSite
 
@@ -14,7 +15,7 @@ _MARKS = {"create": "+", "recreate": "~", "start": ">", "restart": ">", "remove"
 def as_text(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> str:
     """The plan, a line for each thing that is done, with its reasons; ends with a summary."""
     lines = [f"site {site.name}: release {site.site.release}, {site.site.sdn}, {site.site.encapsulation}"]
-    lines += [f"  ! image {image}: not there; make it with stackyard build" for image in plan.missing_images]
+    lines += [_image(reference) for reference in plan.missing_images]
     lines += [f"  + secret {name}: not there" for name in sorted(new_secrets)]
     lines += [
         f"  {_MARKS[step.verb]} network {step.name} {step.subnet}: {step.verb}, {'; '.join(step.why)}"
@@ -25,6 +26,11 @@ def as_text(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
     lines += [_step(step, plan.ended) for step in plan.changes]
     lines.append(_summary(plan))
     return "\n".join(lines) + "\n"
+
+
+def _image(reference: str) -> str:
+    remedy = "pull, not there" if registry(reference) else "not there; make it with stackyard build"
+    return f"  {'+' if registry(reference) else '!'} image {reference}: {remedy}"
 
 
 def _of_new_project(path: str, plan: Plan) -> bool:
@@ -49,7 +55,8 @@ def count(number: int, noun: str) -> str:
 def _summary(plan: Plan) -> str:
     if plan.empty:
         return f"nothing to do: {len(plan.steps)} containers are as they should be"
-    counts = [(verb, len(plan.of(verb))) for verb in _MARKS]  # type: ignore[arg-type]
+    pulled = [each for each in plan.missing_images if registry(each)]
+    counts = [("pull", len(pulled)), *((verb, len(plan.of(verb))) for verb in _MARKS)]  # type: ignore[arg-type]
     return ", ".join(f"{verb} {count}" for verb, count in counts if count) or "files only"
 
 

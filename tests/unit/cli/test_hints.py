@@ -23,10 +23,12 @@ SOURCE = Path(cli.__file__).parents[1]
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of the toy site, in a catalogue of its own, and in a folder with a blank in its name."""
+    """The file of the toy site without a registry, in a catalogue of its own, in a folder with a blank in its name."""
     shutil.copytree(TOY, tmp_path / "cata logue")
     monkeypatch.setenv("STACKYARD_CATALOGUE", str(tmp_path / "cata logue"))
-    return tmp_path / "cata logue" / "sites" / "toy.yaml"
+    made = tmp_path / "cata logue" / "sites" / "toy.yaml"
+    made.write_text(made.read_text().replace("registry: toy.test", 'registry: ""'))
+    return made
 
 
 def run(host: FakeHost, *words: object) -> int:

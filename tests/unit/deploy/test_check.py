@@ -67,14 +67,14 @@ def test_a_network_that_another_has() -> None:
     assert error.message.startswith("networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.128/25")
 
 
-def test_images_that_are_not_there() -> None:
-    error = refused(FakeHost(), built=False)
+def test_images_that_are_not_there_and_that_no_registry_could_have() -> None:
+    error = refused(FakeHost(), built=False, registry="yard")
     assert error.message.startswith("3 of the site's images are not there: ")
     assert "stackyard build" in error.hint
 
 
 def test_all_that_stands_in_the_way_is_told_at_once() -> None:
-    message = refused(FakeHost(FakeEngine(OTHER | PUBLISHED), taken=None), built=False).message
+    message = refused(FakeHost(FakeEngine(OTHER | PUBLISHED), taken=None), built=False, registry="").message
     for word in ("3 problems", "are not there", "the container other-one", "overlaps 172.31.97.128/25"):
         assert word in message
 

@@ -17,6 +17,7 @@ from stackyard.deploy.readiness import Readiness
 from stackyard.deploy.up import Up
 from stackyard.errors import InputError, StackyardError
 from stackyard.events import Event
+from stackyard.images import digests
 from stackyard.model.site import Publish
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
 
@@ -29,9 +30,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHost:
     """A host whose engine has the images of the toy site and nothing else; every probe says yes."""
     for module in (wait, probes):
         monkeypatch.setattr(module, "ask", lambda _probe: "")
-    return FakeHost(
-        FakeEngine({"image ls": "\n".join(f"{image} sha256:1" for image in wanted_of(tmp_path).site.images)}), tmp_path
-    )
+    images = "\n".join(f"{image} sha256:1 <none>" for image in wanted_of(tmp_path).site.images)
+    return FakeHost(FakeEngine({"image ls": images}), tmp_path)
 
 
 def wanted_of(state: Path) -> Desired:
@@ -107,9 +107,9 @@ def test_with_everything_as_it_should_be_there_is_nothing_to_do(host: FakeHost) 
 
 
 def test_what_stands_in_the_way_is_told_before_anything_is_touched(host: FakeHost) -> None:
-    host.engine.answers["image ls"] = ""
+    site, catalogue = open_site("toy", TOY)
     with pytest.raises(InputError, match="images are not there"):
-        up(host).run(pytest.fail)
+        Up(host, site.model_copy(update={"registry": "yard"}), catalogue).run(pytest.fail)
     with pytest.raises(InputError, match="the site toytest has no node three"):
         up(host, "three").run(pytest.fail)
     assert changing(host) == []
@@ -140,6 +140,20 @@ def test_addresses_are_remembered(host: FakeHost) -> None:
     alone = site.model_copy(update={"nodes": dict(reversed(site.nodes.items()))})
     before = {node.name: node.management for node in wanted_of(host.state).site.nodes}
     assert {node.name: node.management for node in Desired.of(host, alone, catalogue).site.nodes} == before
+
+
+def test_digests_of_the_images_that_are_used_are_recorded(host: FakeHost) -> None:
+    """Those of images that were made here meanwhile are forgotten."""
+    first, *rest = show(host, listed=False).site.images
+    lines = [
+        f"{first} sha256:1 sha256:abc",
+        *(f"{image} sha256:1 <none>" for image in rest),
+        "other/x:1 sha256:1 <none>",
+    ]
+    host.engine.answers["image ls"] = "\n".join(lines)
+    digests.update(host, {rest[0]: "sha256:old", "other/x:1": "sha256:other"})
+    assert up(host).run(lambda _event: None, 60)
+    assert digests.read(host) == {first: "sha256:abc", "other/x:1": "sha256:other"}
 
 
 def test_one_node_alone(host: FakeHost) -> None:

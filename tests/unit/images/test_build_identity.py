@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.images.identity import LABEL_INPUTS, Identity, decide, explain
+from stackyard.images.identity import LABEL_INPUTS, Identity, decide, explain, foreign
 from stackyard.images.parts import Recipe
 
 Make = Callable[..., Recipe]
@@ -81,3 +81,27 @@ def test_many_reasons_are_counted() -> None:
 def test_labels_hold_the_inputs() -> None:
     labels = Identity({"a": "1"}).labels
     assert json.loads(labels[LABEL_INPUTS]) == {"a": "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "recorded", "expected"),
+    [
+        ("a.conf", False, "a.conf changed"),
+        ("packages of app", False, "packages of app changed"),
+        ("Debian versions of app", False, ""),
+        ("Debian versions of app", True, "Debian versions of app changed"),
+        ("published x/y", False, ""),
+        ("published x/y", True, "published x/y changed"),
+    ],
+)
+def test_an_image_from_elsewhere_has_the_versions_of_its_builder_where_none_are_recorded(
+    name: str, recorded: bool, expected: str
+) -> None:
+    inputs = {"a.conf": "1", "packages of app": "1", "Debian versions of app": "1", "published x/y": "1"}
+    built = Identity({**inputs, name: "2"})
+    assert foreign(Identity(inputs), built.labels, recorded=recorded) == expected
+    assert foreign(built, built.labels, recorded=recorded) == ""
+
+
+def test_an_image_that_says_nothing_of_itself_is_not_the_one_that_is_wanted() -> None:
+    assert foreign(Identity({"Debian versions of app": "1"}), {}, recorded=False) == "it was not built by stackyard"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stackyard.catalogue import Catalogue, open_site
 from stackyard.cli.build import command
-from stackyard.model.reference import prefix
+from stackyard.model.reference import prefix, registry
 from stackyard.model.site import Site
 
 GIVEN = [
@@ -69,3 +69,18 @@ def test_what_is_accepted_is_a_name_and_stays_as_it_is(text: str) -> None:
         return
     assert prefix(made) == made
     assert NAME.fullmatch(f"{made}/app" if made else "app")
+
+
+@pytest.mark.parametrize(
+    ("reference", "host"),
+    [
+        ("localhost:5100/app:1", "localhost:5100"),
+        ("localhost/app:1", "localhost"),
+        ("registry.example.org/cloud/app:1", "registry.example.org"),
+        ("team/app:1", ""),
+        ("team/images/app:1", ""),
+        ("app:1", ""),
+    ],
+)
+def test_only_a_host_names_a_registry(reference: str, host: str) -> None:
+    assert registry(reference) == host

@@ -31,8 +31,8 @@ from stackyard.effects.engine import Engine
 from stackyard.effects.host import Host
 from stackyard.events import silent
 from stackyard.images import base
-from stackyard.images.bake import Outside
 from stackyard.images.order import Order, completed, execute, order
+from stackyard.images.outside import Outside
 from stackyard.images.shared import extract
 
 NOOP_TARGET = 2.0

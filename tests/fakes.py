@@ -1,15 +1,28 @@
 """A host and an engine that record what they are told, and answer what a test says."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stackyard.effects.engine import Engine
-from stackyard.effects.host import Host
+from stackyard.effects.host import CAPABILITIES, Host
 from stackyard.effects.process import Result
+from stackyard.effects.routes import Route
 from stackyard.errors import CommandError
+
+INFO = {
+    "ServerVersion": "20.10.24",
+    "DockerRootDir": "/",
+    "OSType": "linux",
+    "Architecture": "x86_64",
+    "KernelVersion": os.uname().release,
+    "SecurityOptions": ["name=seccomp,profile=default"],
+    "ClientInfo": {"Context": "default"},
+}
+"""What an engine that a site can run on says of itself."""
 
 
 class FakeEngine(Engine):
@@ -19,9 +32,10 @@ class FakeEngine(Engine):
     """
 
     client = "docker"  # type: ignore[assignment] - nothing is looked for
+    endpoint = "unix:///var/run/docker.sock"  # type: ignore[assignment] - whatever DOCKER_HOST is
 
     def __init__(self, answers: Mapping[str, str | tuple[int, str]] | None = None) -> None:
-        self.answers = dict(answers or {})
+        self.answers = {"info": json.dumps(INFO), **(answers or {})}
         self.calls: list[list[str]] = []
 
     def attempt(
@@ -38,6 +52,9 @@ class FakeEngine(Engine):
         if check and code:
             raise CommandError(f"docker {line} exited with {code}")
         return Result(arguments, code, "" if code else text, text if code else "")
+
+    def unread(self, folder: Path) -> str:  # noqa: ARG002
+        return ""
 
     def stream(self, *arguments: str, on_line: Callable[[str], None], **_options: Any) -> int:
         result = self.attempt(*arguments)
@@ -56,6 +73,8 @@ class FakeHost(Host):
     """Ports that something has; None: all of them."""
     unknown: frozenset[str] = frozenset()
     """Names that do not resolve."""
+    lacks: Mapping[str, Any] = field(default_factory=dict)
+    """Answers of it, by the name of the method: what it is short of."""
     made: list[str] = field(default_factory=list)
     """Cgroups that were made and are there."""
     living: dict[str, set[int]] = field(default_factory=dict)
@@ -69,10 +88,25 @@ class FakeHost(Host):
         return True
 
     def cgroups(self) -> tuple[str, ...]:
-        return ("memory",)
+        return self.lacks.get("cgroups", ("memory",))
 
     def existing(self, paths: Any) -> frozenset[str]:
-        return frozenset(paths)
+        return frozenset(paths) - self.lacks.get("existing", frozenset())
+
+    def kernel(self) -> str:
+        return str(self.lacks.get("kernel", INFO["KernelVersion"]))
+
+    def capabilities(self) -> frozenset[str]:
+        return frozenset(CAPABILITIES) - self.lacks.get("capabilities", frozenset())
+
+    def memory(self) -> int:
+        return self.lacks.get("memory", 1 << 20)
+
+    def room(self, place: Path) -> int | None:  # noqa: ARG002
+        return self.lacks.get("room", 1 << 20)
+
+    def routes(self) -> tuple[Route, ...]:
+        return self.lacks.get("routes", ())
 
     def address(self) -> str:
         return "192.0.2.1"

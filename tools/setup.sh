@@ -51,8 +51,9 @@ quietly() {
 # ---------------------------------------------------------------- the machine
 
 require_linux() {
-  [[ $(uname -s) == Linux ]] && return
-  fail "this is $(uname -s); Stackyard runs on Linux" "use a Linux machine, real or virtual; Debian 12 is tried"
+  [[ $(uname -s) == Linux ]] ||
+    fail "this is $(uname -s); Stackyard runs on Linux" "use a Linux machine, real or virtual; Debian 12 is tried"
+  [[ $(uname -m) == x86_64 ]] || fail "this is $(uname -m); images are made for amd64 only yet" "use an amd64 machine"
 }
 
 require_root() {

@@ -1,13 +1,15 @@
 """A site that the first version of Stackyard made is adopted: no VM ends, and nothing is done twice."""
 
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from demo import BUILD_SECONDS, UP_SECONDS, VERIFY_SECONDS, Site, checks
 from guest import last_heartbeat, virtual_machines, well_again
-from tool import ROOT, Tool, run
+from tool import ROOT, Outcome, Tool, run
 from waiting import wait_for
 
 pytestmark = [pytest.mark.cloud, pytest.mark.full]
@@ -35,10 +37,23 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     run("git", "-C", str(ROOT), "worktree", "remove", "--force", str(folder))
 
 
+class Adopting(Tool):
+    """This version, with a catalogue whose demo has the networks that it had in the first."""
+
+    def __init__(self, catalogue: Path) -> None:
+        shutil.copytree(ROOT / "catalogue", catalogue)
+        self.catalogue = str(catalogue)
+        demo = catalogue / "sites" / "demo.yaml"
+        demo.write_text(demo.read_text().replace("198.18.8", "172.31.8"))
+
+    def __call__(self, *arguments: str, check: bool = True, timeout: float = 600, **env: str) -> Outcome:
+        return super().__call__(*arguments, check=check, timeout=timeout, STACKYARD_CATALOGUE=self.catalogue, **env)
+
+
 @pytest.fixture(scope="module")
-def old_site(first: str) -> Site:
+def old_site(first: str, tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The demo site as the first version makes it, with a VM on each compute node."""
-    site = Site(Tool())
+    site = Site(Adopting(tmp_path_factory.mktemp("adopting") / "catalogue"))
     site.remove()
     run(first, "build", timeout=BUILD_SECONDS)
     run(first, "up", timeout=UP_SECONDS)

@@ -14,8 +14,8 @@ from waiting import NotYet, wait_for
 pytestmark = pytest.mark.cloud
 
 NETWORK = "stackyard-by-hand"
-SUBNET = "172.31.94.0/24"
-DATABASE, KEYSTONE = "172.31.94.10", "172.31.94.11"
+SUBNET = "198.18.94.0/24"
+DATABASE, KEYSTONE = "198.18.94.10", "198.18.94.11"
 ADMIN_PASSWORD = "contrail123"  # noqa: S105 - the seed's own
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 ENVIRONMENT = f"""\
@@ -116,11 +116,11 @@ def test_keystone_runs_with_the_seeds_environment(hand):
     socket = ("--volume", f"{NETWORK}:/run/mysqld")
     hand.run("mariadb", options=("--detach", *hand.joined(DATABASE, *socket)))
     given = ("-e", f"DATABASE_ACCOUNTS={ACCOUNTS}")
-    hand.run("mariadb", "bootstrap", options=("--rm", *hand.joined("172.31.94.12", *socket, *given)))
+    hand.run("mariadb", "bootstrap", options=("--rm", *hand.joined("198.18.94.12", *socket, *given)))
     keystone = hand.run("keystone", options=("--detach", *hand.joined(KEYSTONE))).stdout.strip()
     endpoints = ("-e", f"IDENTITY_ACCOUNTS={ENDPOINTS}")
     for _ in range(2):
-        hand.run("keystone", "bootstrap", options=("--rm", *hand.joined("172.31.94.12", *endpoints)))
+        hand.run("keystone", "bootstrap", options=("--rm", *hand.joined("198.18.94.12", *endpoints)))
     assert wait_for("a token", token, 60) == 201
 
     before = engine("exec", keystone, "cat", "/etc/keystone/keystone.conf").stdout
@@ -134,7 +134,7 @@ def test_the_first_process_passes_signals_and_reaps(hand):
         "import os,time\nfor _ in range(5):\n  if not os.fork():\n    os.fork() or time.sleep(0.2)\n    os._exit(0)"
     )
     shell = f'/usr/bin/python3 -c "{orphans}"; sleep 1; exec sleep 600'
-    made = hand.run("memcached", "sh", "-c", shell, options=("--detach", *hand.joined("172.31.94.13")))
+    made = hand.run("memcached", "sh", "-c", shell, options=("--detach", *hand.joined("198.18.94.13")))
     name = made.stdout.strip()
 
     def alone() -> list[str]:

@@ -60,12 +60,12 @@ SITES = {
     "unknown key": (GOOD.replace("encapsulation:", "encapsulaton:"), ["encapsulaton", "encapsulation"]),
     "wrong type": (GOOD.replace('release: "2026.2"', "release: [1]"), ["release"]),
     "duplicate key": (GOOD + "sdn: ovn\n", ["sdn", "twice"]),
-    "no address": (GOOD.replace("172.31.81.0/24", "172.31.81.0/44"), ["tunnel", "172.31.81.0/44"]),
+    "no address": (GOOD.replace("198.18.81.0/24", "198.18.81.0/44"), ["tunnel", "198.18.81.0/44"]),
     "two nodes, one address": (
-        GOOD.replace("zone: az1", "zone: az1\n    management: 172.31.80.77").replace(
-            "zone: az2", "zone: az2\n    management: 172.31.80.77"
+        GOOD.replace("zone: az1", "zone: az1\n    management: 198.18.80.77").replace(
+            "zone: az2", "zone: az2\n    management: 198.18.80.77"
         ),
-        ["172.31.80.77", "compute1", "compute2"],
+        ["198.18.80.77", "compute1", "compute2"],
     ),
     "unknown sdn": (GOOD.replace("sdn: ovn", "sdn: ovm"), ["ovm", "ovn"]),
     "unknown release": (GOOD.replace("2026.2", "2062.2"), ["2062.2", "2026.2"]),
@@ -138,7 +138,7 @@ def test_no_root():
 
 def test_a_port_in_use(refused, site_file):
     with socket.create_server(("127.0.0.1", 25000)):
-        text = GOOD.replace("172.31.8", "172.31.9") + "publish:\n  offset: 20000\n"
+        text = GOOD.replace("198.18.8", "198.18.9") + "publish:\n  offset: 20000\n"
         said = refused("up", "--site", str(site_file(text)))
     assert "25000 (keystone)" in said
     assert "in use" in said

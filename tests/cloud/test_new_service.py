@@ -50,7 +50,7 @@ site: greeter
 release: "2026.2"
 registry: localhost:5199
 catalogue: own
-networks: {management: 172.31.90.0/24, tunnel: 172.31.91.0/24}
+networks: {management: 198.18.90.0/24, tunnel: 198.18.91.0/24}
 nodes:
   one: {roles: [greeter]}
 """

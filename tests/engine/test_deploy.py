@@ -1,6 +1,7 @@
 """Up, down and all between, with a toy catalogue on a real engine."""
 
 import fcntl
+import json
 import os
 import random
 import signal
@@ -17,7 +18,7 @@ from stackyard.effects.host import Host
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.resolve import cgroup_paths
 from tool import PROGRAM
-from toy import Toy, engine, inspect
+from toy import DOCKER, Toy, engine, inspect
 
 pytestmark = pytest.mark.engine
 
@@ -268,6 +269,49 @@ def test_a_network_that_overlaps(toy: Toy) -> None:
         assert "toytest-other" in refused(toy)
     finally:
         engine("network", "rm", "toytest-other")
+
+
+def test_a_network_that_the_host_is_in(toy: Toy) -> None:
+    toy("down")
+    subprocess.run(["ip", "link", "add", "toytest0", "type", "veth", "peer", "name", "toytest1"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "172.31.100.4/20", "dev", "toytest0"], check=True)
+        subprocess.run(["ip", "link", "set", "toytest0", "up"], check=True)
+        said = refused(toy)
+        planned = toy("up", "--plan", check=False)
+    finally:
+        subprocess.run(["ip", "link", "delete", "toytest0"], check=True)
+    way = "networks.management: 172.31.96.0/24 overlaps 172.31.96.0/20, which this host reaches through toytest0"
+    assert way in said
+    assert (planned.code, way in planned.stderr, "create" in planned.stdout) == (2, True, True)
+
+
+_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
+_LIMITS = "import resource as r; print(r.getrlimit(r.RLIMIT_NOFILE))"
+
+
+def test_the_clients_proxies_reach_no_container(toy: Toy, tmp_path: Path) -> None:
+    toy("down")
+    proxy = "http://127.0.0.1:1"
+    default = {"httpProxy": proxy, "httpsProxy": proxy, "ftpProxy": proxy, "allProxy": proxy, "noProxy": "x.invalid"}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": {"default": default}}))
+    shell = {"DOCKER_CONFIG": str(tmp_path), "http_proxy": proxy, "HTTPS_PROXY": proxy}
+    toy.stackyard("up", "--site", str(toy.file), **toy.env, **shell)
+    made = subprocess.run(
+        [DOCKER, "run", "--rm", "--entrypoint=/usr/bin/python3", inspect(ECHO)["Image"], "-c", _ENVIRONMENT],
+        env={**os.environ, **shell},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(made.stdout)["http_proxy"] == proxy, "the client puts its proxies into containers"
+    for name in toy.ids():
+        found = [entry for entry in inspect(name)["Config"]["Env"] if "_proxy=" in entry.lower()]
+        assert len(found) == 10
+        assert all(entry.endswith("=") for entry in found), f"{name}: {found}"
+    assert engine("exec", ECHO, "/usr/bin/python3", "-c", _LIMITS).strip() == "(16384, 16384)"
+    mtu = Path(f"/sys/class/net/br-{inspect('toytest-tunnel')['Id'][:12]}/mtu")
+    assert mtu.read_text().strip() == "1500"
 
 
 def test_a_name_that_does_not_resolve(running: Toy) -> None:

@@ -90,6 +90,12 @@ def test_other_systems_are_named(shell):
     assert "this is Darwin" in done.stderr
 
 
+def test_other_processors_are_named(shell):
+    done = shell("uname() { if [[ $1 == -m ]]; then echo aarch64; else echo Linux; fi; }; require_linux")
+    assert done.returncode == 2
+    assert "this is aarch64; images are made for amd64 only yet" in done.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="changes user")
 def test_who_is_not_root_is_told_why():
     done = subprocess.run(

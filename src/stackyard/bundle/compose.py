@@ -12,6 +12,19 @@ Service = dict[str, Any]
 ENTRYPOINT = "/opt/stackyard/bin/entrypoint"
 LABEL_JOB = "stackyard.job"
 
+NO_PROXIES = {
+    name: ""
+    for each in ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+    for name in (each.upper(), each)
+}
+"""A client puts the proxies of its configuration into each container that it makes, but where it has others.
+
+Services call each other, and no proxy knows the site's addresses.
+"""
+LIMITS = {"nofile": 16384}
+"""Open files of each process. Engines give 1024, too few for a broker, or a thousand million, for each of which some
+programs take memory. It is below the limit of an engine that may not raise its own.
+"""
 LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 _HEALTHCHECK = {
     "test": ["CMD", ENTRYPOINT, "health"],
@@ -59,14 +72,14 @@ def container_service(
 ) -> Service:
     """A container that joins its node as ``joined`` says. ``own`` are the variables that are not in common.env."""
     definition = container.definition
-    environment = {**own, **{f"{name}_FILE": f"/run/secrets/{name}" for name in container.secrets}}
+    environment = {**NO_PROXIES, **own, **{f"{name}_FILE": f"/run/secrets/{name}" for name in container.secrets}}
     service: Service = {
         "image": container.image,
         "container_name": container.full_name,
         **joined,
         **({"command": list(definition.arguments)} if definition.arguments else {}),
         "env_file": ["common.env"],
-        **({"environment": dict(sorted(environment.items()))} if environment else {}),
+        "environment": dict(sorted(environment.items())),
         **({"secrets": _secrets(container)} if container.secrets else {}),
         **confined(*definition.capabilities, system_paths=definition.system_paths),
         "read_only": definition.read_only,
@@ -74,6 +87,7 @@ def container_service(
         **({"volumes": [_mount(mount) for mount in container.mounts]} if container.mounts else {}),
         **({"devices": [f"{device}:{device}" for device in container.devices]} if container.devices else {}),
         **({"shm_size": definition.shared_memory} if definition.shared_memory else {}),
+        "ulimits": LIMITS,
         **(FIRST if container.awaited or definition.job else {}),
         "restart": "on-failure" if definition.job else "unless-stopped",
         "stop_grace_period": f"{definition.stop_seconds}s",

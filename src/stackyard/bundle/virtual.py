@@ -25,6 +25,7 @@ def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
             "tunnel": {_address_key(node.tunnel.version): str(node.tunnel)},
         },
         **({"ports": _ports(site, node)} if node.published else {}),
+        "environment": compose.NO_PROXIES,
         **compose.confined(),
         "read_only": True,
         "tmpfs": ["/tmp:mode=1777", f"/run/stackyard:{compose.owned(site.node_user)}"],  # noqa: S108 - in the container

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from stackyard.catalogue import Catalogue, load, open_site
+from stackyard.catalogue.problems import Problems
 from stackyard.cli import _options
+from stackyard.deploy import check
 from stackyard.effects.host import Host
-from stackyard.images.order import Order, check_repositories, completed, execute, order, push, recorded
+from stackyard.events import Event
+from stackyard.images.order import ROOM_MIB, Order, check_repositories, completed, execute, order, push, recorded
+from stackyard.images.outside import Outside
 from stackyard.images.report import Built, decided, listed
 from stackyard.images.versions import differences
+from stackyard.model.service import Container
 from stackyard.ui import reporter
 from stackyard.verify import guest
 
@@ -63,19 +70,21 @@ def command(  # noqa: PLR0917 - click passes what it declares
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
     check_repositories(catalogue, images, opened.repositories)
-    before = versions = recorded(host, catalogue)
+    options: dict[str, Any] = {"registry": prefix, "rebuild": no_cache, "repositories": opened.repositories}
+    before = recorded(host, catalogue)
+    ordered = order(host.engine, catalogue, images, versions=before, **options)
+    needed = refresh or bool(ordered.wanted)
     with reporter("build", output=output) as report:
+        for line in Outside.of(os.environ).told if needed or plan_only else ():
+            report(Event("note", "build", line))
+        lacks = check.building(host, _usual(catalogue), ROOM_MIB, report) if needed else Problems()
+        if not plan_only:
+            lacks.check()
+        versions = before
         if refresh or not plan_only:
             versions = completed(host, catalogue, images, report, refresh=refresh, keep=not plan_only)
-        ordered = order(
-            host.engine,
-            catalogue,
-            images,
-            registry=prefix,
-            versions=versions,
-            rebuild=no_cache,
-            repositories=opened.repositories,
-        )
+        if versions != before:
+            ordered = order(host.engine, catalogue, images, versions=versions, **options)
         built = [] if plan_only else execute(host, ordered, report, no_cache=no_cache)
         if len(images) == len(catalogue.images) and file is None and not plan_only:
             guest.ensure(host.state, catalogue.base.suite, report)
@@ -84,6 +93,12 @@ def command(  # noqa: PLR0917 - click passes what it declares
         click.echo(_json(ordered, built, differences(before, versions, ordered.catalogue), pushed))
     else:
         click.echo(decided(ordered.decisions) if plan_only else listed(built, len(ordered.decisions)))
+    lacks.check()
+
+
+def _usual(catalogue: Catalogue) -> dict[str, Container]:
+    """The containers of a site that switches nothing on."""
+    return {name: each for name, each in catalogue.containers.items() if not each.optional}
 
 
 def selected(catalogue: Catalogue, *, base: bool, sub: bool, names: tuple[str, ...]) -> list[str]:

@@ -10,7 +10,7 @@ import click
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
 from stackyard.deploy import boot
-from stackyard.deploy.check import root
+from stackyard.deploy.check import requirements, root
 from stackyard.deploy.up import DEADLINE, Up
 from stackyard.effects.host import Host
 from stackyard.events import Event
@@ -52,6 +52,7 @@ def command(
         shown = (wanted.site, plan, wanted.secrets.made)
         text = _options.for_site(as_text(*shown), site)
         click.echo(json.dumps(as_data(*shown), indent=2) + "\n" if output == "json" else text, nl=False)
+        requirements(host, wanted.site, plan)
         return
     from stackyard.ui import reporter  # noqa: PLC0415 - rich takes long to import, and a plan needs none of it
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from ipaddress import ip_network
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Network, ip_network
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.problems import Problems
-from stackyard.deploy.observe import other_networks
+from stackyard.deploy.observe import Bridge, networks
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
+from stackyard.events import Event, Report
 from stackyard.model.reference import registry
-from stackyard.plan.decide import Plan, Step
+from stackyard.model.service import Container
+from stackyard.plan.decide import NetworkStep, Plan, Step
+from stackyard.plan.requirements import EngineFacts, Machine, for_build, for_site, overlapping
 from stackyard.plan.resolved import PlacedNode, ResolvedSite
 from stackyard.plan.text import count
 
@@ -61,22 +65,72 @@ def _end(step: Step) -> str:
 
 
 def engine_allows(host: Host, site: ResolvedSite, plan: Plan) -> None:
-    """The engine has all images, and nothing else has the ports and networks. Raises InputError."""
+    """The engine has all images, and nothing is missing or in the way. Raises InputError."""
     problems = Problems(source=site.site.source)
     for message in _missing(plan):
         problems.at((), message, MAKE)
-    made = {step.name for step in plan.of("create", "recreate", "start") if step.is_node}
-    nodes = [node for node in site.nodes if site.node_container(node.name) in made]
+    _requirements(host, site, plan, problems)
+    problems.check()
+
+
+def requirements(host: Host, site: ResolvedSite, plan: Plan) -> None:
+    """Nothing but images is missing, and nothing in the way. Raises InputError."""
+    problems = Problems(source=site.site.source)
+    _requirements(host, site, plan, problems)
+    problems.check()
+
+
+def building(host: Host, containers: Mapping[str, Container], room: int, report: Report) -> Problems:
+    """What keeps images that take ``room`` MiB from being built here; what keeps them from running here is reported."""
+    facts = _facts(host, containers.values())
+    problems, lacks = Problems(), [*for_build(*facts, room)]
+    for lack in lacks:
+        problems.at((), *lack)
+    for message, remedy in (each for each in for_site(*facts, containers) if each not in lacks):
+        report(Event("note", "build", f"`stackyard up` will be refused here: {message} ({remedy})"))
+    return problems
+
+
+def _requirements(host: Host, site: ResolvedSite, plan: Plan, problems: Problems) -> None:
+    """Note what keeps the plan from being carried out; nothing is asked when there is nothing to do."""
+    made = plan.of("create", "recreate", "start", "restart")
+    containers = {step.key: site.by_name[step.name].definition for step in made if not step.is_node}
+    with ThreadPoolExecutor(2) as pool:
+        facts = pool.submit(_facts, host, containers.values()) if made else None
+        bridges = pool.submit(networks, host.engine) if any(_new(step) for step in plan.networks) else None
+    if facts:
+        started = [step.key for step in made if step.key in containers and step.verb in {"create", "start"}]
+        for message, remedy in for_site(*facts.result(), containers, started, len(plan.missing_images)):
+            problems.at((), message, remedy)
+    nodes = [node for node in site.nodes if site.node_container(node.name) in {step.name for step in made}]
     address = str(site.site.publish.address)
     if nodes and not host.has_address(address):
         remedy = "give an address of this host, 127.0.0.1, or 0.0.0.0 for all of them"
         problems.at(("publish", "address"), f"this host has no address {address}", remedy)
     for message in _ports(host, site, nodes):
         problems.at(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
-    if any(step.verb == "create" for step in plan.networks):
-        for kind, message in _networks(host, site, plan):
+    if bridges:
+        for kind, message in _networks(host, site, plan, bridges.result()):
             problems.at(("networks", kind), message, "choose another network in the site")
-    problems.check()
+
+
+def _facts(host: Host, made: Iterable[Container]) -> tuple[EngineFacts, Machine]:
+    """What the requirements are held against."""
+    with ThreadPoolExecutor(1) as pool:
+        unread = pool.submit(host.engine.unread, host.state)
+        info, endpoint = host.engine.info, host.engine.endpoint
+    engine = EngineFacts(
+        info.version, info.platform, info.kernel, str(info.root), info.options, endpoint, unread.result()
+    )
+    machine = Machine(
+        kernel=host.kernel(),
+        memory=host.memory(),
+        room=host.room(info.root),
+        capabilities=host.capabilities(),
+        devices=host.existing(device for each in made for device in each.devices),
+        cgroups=host.cgroups(),
+    )
+    return engine, machine
 
 
 def _missing(plan: Plan) -> Iterator[str]:
@@ -116,13 +170,23 @@ def _ports(host: Host, site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Itera
         yield f"{what} {', '.join(ports)} of {address} {are} in use{who}"
 
 
-def _networks(host: Host, site: ResolvedSite, plan: Plan) -> Iterator[tuple[str, str]]:
-    """Networks that overlap with one that the engine has."""
-    others = other_networks(host.engine, site.name)
-    for step in plan.networks:
-        wanted = ip_network(step.subnet)
-        for name, subnets in others.items():
-            for subnet in map(ip_network, subnets):
-                if step.verb == "create" and subnet.version == wanted.version and wanted.overlaps(subnet):
-                    kind = step.name.removeprefix(f"{site.name}-")
-                    yield kind, f"{step.subnet} overlaps {subnet}, which the engine's network {name} has"
+def _new(step: NetworkStep) -> bool:
+    return step.verb != "unchanged"
+
+
+def _networks(host: Host, site: ResolvedSite, plan: Plan, there: Iterable[Bridge]) -> Iterator[tuple[str, str]]:
+    """Networks that overlap with one that the engine or the host has; bridges of the site's own do not count."""
+    bridges = list(there)
+    interfaces = {bridge.interface for bridge in bridges}
+    others = [
+        (network, f"the engine's network {bridge.name} has")
+        for bridge in bridges
+        if bridge.site != site.name
+        for network in map(ip_network, bridge.subnets)
+        if isinstance(network, IPv4Network)
+    ]
+    routes = [route for route in host.routes() if route.interface not in interfaces]
+    others += [(route.network, f"this host reaches through {route.interface}") for route in routes]
+    for step in filter(_new, plan.networks):
+        for message in overlapping(IPv4Network(step.subnet), others):
+            yield step.name.removeprefix(f"{site.name}-"), message

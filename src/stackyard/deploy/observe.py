@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from stackyard.effects.engine import Engine
 from stackyard.plan.observed import LABEL_SITE, Network, Observed, Running
+
+_BRIDGE_NAME = "com.docker.network.bridge.name"
 
 
 def observe(engine: Engine, site: str) -> Observed:
@@ -36,10 +39,28 @@ def inspect(engine: Engine, names: Iterable[str]) -> dict[str, Running]:
     return {running.name: running for running in found}
 
 
-def other_networks(engine: Engine, site: str) -> dict[str, tuple[str, ...]]:
-    """Networks of the engine that are not the site's, with their subnets."""
+@dataclass(frozen=True)
+class Bridge:
+    """A network of the engine, whosever; ``interface`` is its own on the host, ``site`` whose it is."""
+
+    name: str
+    subnets: tuple[str, ...]
+    interface: str
+    site: str | None
+
+
+def networks(engine: Engine) -> tuple[Bridge, ...]:
+    """All networks of the engine."""
     data = engine.inspect("network", engine.ask("network", "ls", "-q").split())
-    return {each["Name"]: _subnets(each) for each in data if (each["Labels"] or {}).get(LABEL_SITE) != site}
+    return tuple(
+        Bridge(
+            each["Name"],
+            _subnets(each),
+            (each["Options"] or {}).get(_BRIDGE_NAME) or f"br-{each['Id'][:12]}",
+            (each["Labels"] or {}).get(LABEL_SITE),
+        )
+        for each in data
+    )
 
 
 def _running(data: Mapping[str, Any]) -> Running:

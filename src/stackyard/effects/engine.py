@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from stackyard.effects.process import Result, run
 from stackyard.effects.stream import stream
 from stackyard.errors import CommandError, InputError, TimedOutError
 
-GIB = 1024**3
 PATIENCE = 30
 """Seconds that the engine has for an answer."""
 INFO_PATIENCE = 15
@@ -25,14 +25,25 @@ PLUGINS = ("buildx", "compose")
 """What a docker client needs beyond itself."""
 USUAL = "/usr/bin"
 """Where a docker client is looked for when none on PATH will do."""
+USUAL_SOCKET = "unix:///var/run/docker.sock"
+_MISFIT = re.compile(r"client version \S+ is too (new|old)\. (Maximum|Minimum) supported API version is [\d.]+")
+"""How an engine says that a client speaks another version of its API than it does."""
 
 
 @dataclass(frozen=True)
 class Info:
-    """What an engine says about itself. ``root`` is the directory that its images and containers are in."""
+    """What an engine says about itself.
+
+    ``root`` is the directory that its images and containers are in, ``platform`` what it is for, as ``linux/x86_64``,
+    ``options`` are names of its security options, ``context`` is how its client calls it.
+    """
 
     version: str
     root: Path
+    platform: str
+    kernel: str
+    options: frozenset[str]
+    context: str
 
 
 class Engine:
@@ -59,8 +70,44 @@ class Engine:
             answer = {}
         problems = answer.get("ServerErrors") or []
         if asked.code or problems or not answer.get("ServerVersion"):
-            raise _unreachable("; ".join(problems) or asked.stderr.strip())
-        return Info(answer["ServerVersion"], Path(answer["DockerRootDir"]))
+            context = (answer.get("ClientInfo") or {}).get("Context", "")
+            raise _unreachable("; ".join(problems) or asked.stderr.strip(), context)
+        options = (option.partition(",")[0] for option in answer.get("SecurityOptions") or ())
+        return Info(
+            version=answer["ServerVersion"],
+            root=Path(answer["DockerRootDir"]),
+            platform=f"{answer['OSType']}/{answer['Architecture']}",
+            kernel=answer["KernelVersion"],
+            options=frozenset(option.removeprefix("name=") for option in options),
+            context=answer["ClientInfo"]["Context"],
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """How the client reaches it, such as ``unix:///var/run/docker.sock``."""
+        context = self.info.context
+        if context == "default":
+            return os.environ.get("DOCKER_HOST") or USUAL_SOCKET
+        return self.ask("context", "inspect", "--format", "{{.Endpoints.docker.Host}}", context).strip()
+
+    def unread(self, folder: Path) -> str:
+        """What the client says of a file below ``folder`` that it cannot read; empty when it can.
+
+        Asked of compose, whose own version may be too new for the engine: then the engine is asked as well.
+        Raises InputError. Nothing is found out where we may not write.
+        """
+        try:
+            while not folder.exists():
+                folder = folder.parent
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".stackyard-", suffix=".yml") as file:
+                file.write(b"services: {none: {image: none}}\n")
+                file.flush()
+                asked = self.attempt("compose", "-p", "stackyard-none", "-f", file.name, "ps", "-q", timeout=PATIENCE)
+        except OSError:
+            return ""
+        if asked.code and _MISFIT.search(asked.stderr):
+            raise _unreachable(asked.stderr)
+        return asked.stderr.strip() if asked.code and file.name in asked.stderr else ""
 
     def attempt(
         self, *arguments: str, timeout: float | None = None, pass_fds: Sequence[int] = (), check: bool = False
@@ -120,35 +167,29 @@ class Engine:
         """Run a command in a container, whatever its exit code. Raises CommandError when it takes too long."""
         return self.attempt("exec", name, *command, timeout=timeout)
 
-    def disk(self, need_gib: float, what: str) -> None:
-        """Raise InputError when the engine's directory has less than ``need_gib`` GiB free for ``what``.
 
-        An engine on another machine is not looked into.
-        """
-        root = self.info.root
-        free = shutil.disk_usage(root).free / GIB if root.is_dir() else need_gib
-        if free < need_gib:
-            raise InputError(
-                f"{root} has {free:.1f} GiB free; {what} needs {need_gib:.0f} GiB",
-                "free space there, with `docker builder prune` and `docker image prune` for a start; or move the "
-                "engine's data to a larger disk (data-root in /etc/docker/daemon.json)",
-            )
-
-
-def _unreachable(said: str) -> InputError:
-    """No engine answers, or not to us."""
+def _unreachable(said: str, context: str = "") -> InputError:
+    """No engine answers, or not to us; ``context`` is the client's."""
     lines = said.splitlines() or ["no answer"]
     if "permission denied" in said.lower():
         return InputError(
             f"this user may not talk to the Docker engine: {lines[-1]}",
             "run as root (sudo), or as a member of the group docker",
         )
-    host = os.environ.get("DOCKER_HOST")
-    remedy = (
-        f"DOCKER_HOST is {host}: correct or unset it"
-        if host
-        else "start it (systemctl start docker), or run ./quickstart"
-    )
+    if misfit := _MISFIT.search(said):
+        said = f"client and engine do not fit: {misfit[0]}"
+        if asked := os.environ.get("DOCKER_API_VERSION"):
+            return InputError(said, f"DOCKER_API_VERSION is {asked}: unset it")
+        remedies = {
+            "new": "install a later engine (docker.io), or an earlier client and plugins",
+            "old": "install a later docker client",
+        }
+        return InputError(said, remedies[misfit[1]])
+    remedy = "start it (systemctl start docker), or run ./quickstart"
+    if host := os.environ.get("DOCKER_HOST"):
+        remedy = f"DOCKER_HOST is {host}: correct or unset it"
+    elif context not in {"", "default"}:
+        remedy = f"the docker client asks the context {context}: correct it, or `docker context use default`"
     return InputError(f"no Docker engine answers: {lines[-1]}", remedy)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import shutil
 import signal
 import socket
 from collections.abc import Iterable
@@ -14,13 +16,24 @@ from pathlib import Path
 from stackyard.effects.engine import Engine
 from stackyard.effects.files import write_atomically
 from stackyard.effects.process import run
+from stackyard.effects.routes import Route, routes
 
 CGROUPS = Path("/sys/fs/cgroup")
 _MOUNTS = Path("/proc/self/mountinfo")
+INIT = Path("/proc/1/status")
 STATE = "/var/lib/stackyard"
 SYSTEMD = Path("/run/systemd/system")
 """Where this is, systemd is process 1."""
 UNITS = Path("/etc/systemd/system")
+CAPABILITIES = (
+    *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
+    *("LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER"),
+    *("SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE"),
+    *("SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP"),
+    *("MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF"),
+    "CHECKPOINT_RESTORE",
+)
+"""Of Linux, by number: capabilities(7), linux/capability.h."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,34 @@ class Host:
         if found["cgroup"]:
             return tuple(sorted(found["cgroup"]))
         return ("",) if "." in found["cgroup2"] else ()
+
+    def kernel(self) -> str:
+        """Release of the kernel."""
+        return os.uname().release
+
+    def capabilities(self) -> frozenset[str]:
+        """What any process here may be given: all that the first process could have."""
+        found = re.search(r"^CapBnd:\s*(\w+)$", INIT.read_text(), re.MULTILINE)
+        mask = int(found[1], 16) if found else -1
+        return frozenset(name for number, name in enumerate(CAPABILITIES) if mask >> number & 1)
+
+    def memory(self) -> int:
+        """MiB of memory and swap that programs can have without others losing theirs."""
+        lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+        return sum(int(number) for name, number, *_ in lines if name in {"MemAvailable:", "SwapFree:"}) // 1024
+
+    def room(self, place: Path) -> int | None:
+        """MiB that are free where ``place`` is; None when there is no such directory."""
+        try:
+            return shutil.disk_usage(place).free // 1024**2
+        except PermissionError:  # of one who is not root, where only root may look
+            return self.room(place.parent)
+        except OSError:
+            return None
+
+    def routes(self) -> tuple[Route, ...]:
+        """Networks that this host reaches, its own addresses included, whatever the routing table."""
+        return routes()
 
     def existing(self, paths: Iterable[str]) -> frozenset[str]:
         """Those of the paths that exist."""

@@ -45,6 +45,7 @@ class Api:
         self._identity = own["auth_url"]
         self._region = own.pop("region_name", None)
         self._session = session.Session(auth=v3.Password(**own), timeout=TIMEOUT)
+        self._session.session.trust_env = False  # a proxy does not know the site's addresses
         self._adapters: dict[str, Adapter] = {}
 
     def call(

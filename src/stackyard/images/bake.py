@@ -19,38 +19,12 @@ from stackyard.effects.engine import Engine
 from stackyard.events import Event, Report
 from stackyard.images.failure import BuildError, Failed
 from stackyard.images.identity import Decision
+from stackyard.images.outside import Outside
 from stackyard.images.parts import ContextFile, Instruction, Recipe, Stage
 
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
-INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-MAVEN = ("~/.m2/settings.xml", "/etc/maven/settings.xml")
-AUTHORITIES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 VERTEX = re.compile(r"^\[(?:\S+ )??(?P<stage>\S+) +(?P<number>\d+)/\d+\] ")
 TAIL = 40
 """Lines of a step's output that are kept for the case that it fails."""
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What of the build host the build steps need, and the images must not have."""
-
-    authorities: Path | None
-    index: str | None
-    maven: Path | None
-    proxies: Mapping[str, str]
-
-    @classmethod
-    def of(cls, env: Mapping[str, str]) -> Outside:
-        """What the environment and the files of this host say."""
-        bundles = [Path(path) for path in (env.get("SSL_CERT_FILE", ""), *AUTHORITIES) if path]
-        proxies = {key: value for key, value in env.items() if key.upper() in PROXIES and value}
-        index = next((env[name] for name in INDEXES if env.get(name)), None)
-        return cls(_first(bundles), index, _first(Path(path).expanduser() for path in MAVEN), proxies)
-
-
-def _first(paths: Iterable[Path]) -> Path | None:
-    """The first of the files that is there."""
-    return next((path for path in paths if path.is_file()), None)
 
 
 def bake_file(
@@ -80,7 +54,8 @@ def _secrets(recipe: Recipe, outside: Outside) -> dict[str, bytes]:
     """Name -> content of the secrets that the build is given: those that a step of it mounts."""
     files = {"ca": outside.authorities, "settings": outside.maven}
     secrets = {name: path.read_bytes() for name, path in files.items() if path}
-    secrets |= {"index": outside.index.encode()} if outside.index else {}
+    words = {"index": outside.index or "", "apt": outside.debian.settings, "mirror": outside.debian.rewriting}
+    secrets |= {name: word.encode() for name, word in words.items() if word}
     text = recipe.dockerfile
     return {name: content for name, content in secrets.items() if f"id={name}," in text}
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from stackyard.effects.debian import Debian
 from stackyard.effects.engine import Engine
 from stackyard.effects.process import run
 from stackyard.errors import InputError
@@ -76,13 +78,13 @@ class BaseImage:
             "Debian versions of the base": self.identity,
         }
 
-    def command(self, target: str) -> list[str]:
-        """The command that writes its files as a tar archive."""
+    def command(self, target: str, options: Sequence[str] = ()) -> list[str]:
+        """The command that writes its files as a tar archive; ``options`` change nothing of them."""
         argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(self.distribution.packages)}"]
         argv += [f"--dpkgopt={option}" for option in OPTIONS]
         argv += [f"--customize-hook={hook}" for hook in HOOKS]
         argv += [PIN.format(pins=shlex.quote(self._pins)), UNPIN] if self.versions else []
-        return [*argv, self.distribution.suite, target]
+        return [*argv, *options, self.distribution.suite, target]
 
     @property
     def _pins(self) -> str:
@@ -95,7 +97,7 @@ class BaseImage:
 
 def _bootstrap(base: BaseImage, archive: Path) -> None:
     """Run mmdebstrap. Raises BuildError."""
-    command = base.command(str(archive))
+    command = base.command(str(archive), Debian.of(os.environ).options(archive.parent))
     result = run(command, check=False)
     if result.code:
         lines = tuple(result.stderr.strip().splitlines())

@@ -12,9 +12,10 @@ from stackyard.catalogue import Catalogue
 from stackyard.effects.engine import Engine
 from stackyard.events import Event, Report
 from stackyard.images import base, sources
-from stackyard.images.bake import TAIL, Outside
+from stackyard.images.bake import TAIL
 from stackyard.images.base import BaseImage
 from stackyard.images.failure import BuildError, Failed
+from stackyard.images.outside import Outside
 from stackyard.images.versions import Record, asked, changes
 
 SUBJECT = "packages"
@@ -99,9 +100,12 @@ def _ask(
     """The answer to each request, from one container. Raises BuildError with the images of the one that failed."""
     answers = _Answers(report)
     script = sources.step("debian-versions").text
-    proxies = [f"--env={name}" for name in Outside.of(os.environ).proxies]
-    argv = ["run", "--rm", *proxies, "--entrypoint=/bin/sh", reference, "-c", script, "debian-versions"]
-    if engine.stream(*argv, *wanted, on_line=answers.hear):
+    outside = Outside.of(os.environ)
+    env = {**outside.proxies, "APT_SETTINGS": outside.debian.settings, "MIRROR": outside.debian.rewriting}
+    trust = [f"--volume={outside.authorities}:/mnt/ca:ro"] if outside.debian.mirror and outside.authorities else []
+    options = [*(f"--env={name}" for name in env), *trust]
+    argv = ["run", "--rm", *options, "--entrypoint=/bin/sh", reference, "-c", script, "debian-versions"]
+    if engine.stream(*argv, *wanted, on_line=answers.hear, env=env):
         request = list(answers.of)[-1] if answers.of else "apt-get update"
         images = [name for name, own in asked.items() if request in own]
         subject, *blocked = images or [SUBJECT, "all images"]

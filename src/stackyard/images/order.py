@@ -29,7 +29,8 @@ from stackyard.images.versions import Record, Records, asked, covered
 from stackyard.model.release import Distribution
 from stackyard.model.site import Repository
 
-DISK_GIB = 8
+ROOM_MIB = 8 * 1024
+"""Room that a build of everything takes."""
 UNRECORDED = "the versions of its Debian packages are not in a record yet"
 
 
@@ -160,7 +161,6 @@ def execute(host: Host, ordered: Order, report: Report, *, no_cache: bool = Fals
     wanted = ordered.wanted
     if not wanted:
         return []
-    host.engine.disk(DISK_GIB, "a build")
     folder = host.state / "build"
     with locked(folder / "lock", "build", patient(report, "build")):
         for decision in wanted:

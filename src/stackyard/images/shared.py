@@ -196,10 +196,10 @@ class SharedStages:
         files = {"install": packages.versions, "extract": packages.taken}
         hashes = [self.put(f"packages/{name}/{each}", ContextFile(listing(those))) for each, those in files.items()]
         mounts = [SCRATCH, script, cache, bind(f"packages/{name}", "/mnt/versions")]
+        mounts += [f"--mount=type=secret,id={each},target=/mnt/{each},mode=0444" for each in ("ca", "apt", "mirror")]
         inputs = {f"packages of {name}": script_digest, f"Debian versions of {name}": digest(*hashes)}
         for each in repository:
             mounts += [bind(f"repositories/{each}", "/mnt/repository")]
-            mounts += ["--mount=type=secret,id=ca,target=/mnt/ca,mode=0444"]
             inputs[f"repository {each}"] = self._repository(each)
         return mounts, inputs
 

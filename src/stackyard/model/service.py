@@ -346,6 +346,10 @@ class Container(Model):
     tmpfs: tuple[str, ...] = Field(default=(), description="Beside /tmp and /run/stackyard.")
     volumes: tuple[Volume, ...] = Field(default=(), description="What outlives it, or is shared with others.")
     shared_memory: str | None = Field(default=None, description="Size of /dev/shm, as compose writes it: `256m`.")
+    memory: int = Field(default=0, ge=0, description="MiB of memory that it uses in a cloud without VMs.")
+    disk: int = Field(
+        default=0, ge=0, description="MiB that must be free where the engine keeps its data when it is started."
+    )
     environment: dict[str, str] = Field(default_factory=dict, description="Variable -> expression of the site.")
     stop_seconds: int = Field(default=10, description="Time to end before it is killed.")
     opt_in: tuple[str, ...] = Field(default=(), description="Opt-in variables of the contract that it is given.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +16,12 @@ from stackyard.model.reference import Registry
 def _text(value: Any) -> Any:
     """What a number, such as 172.31, would be as an address is not what anybody meant."""
     return str(value) if isinstance(value, int | float) else value
+
+
+def _ipv4(value: Any) -> Any:
+    if ":" in str(value):
+        raise PydanticCustomError("ipv6", "IPv6 networks do not work yet; write one of IPv4, as 198.18.82.0/24")
+    return _text(value)
 
 
 def _words(value: Any) -> Any:
@@ -39,7 +45,7 @@ def _items(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_words)]
 Option = Annotated[str | bool | int | float | tuple[str | bool | int | float, ...], AfterValidator(_items)]
 Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_text)]
-Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_text)]
+Network = Annotated[IPv4Network, BeforeValidator(_ipv4)]
 
 
 class Overrides(Model):

@@ -10,15 +10,18 @@ import gzip
 import hashlib
 import json
 import lzma
+import os
 import re
 import shlex
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from stackyard.effects.debian import Debian
 from stackyard.effects.lock import locked, patient
 from stackyard.effects.process import run
 from stackyard.errors import InputError, StackyardError
@@ -148,8 +151,8 @@ def _build(directory: Path, suite: str, architecture: str) -> None:
         new.rename(directory)
 
 
-def download_command(suite: str, architecture: str, debs: Path) -> list[str]:
-    """Return the command that puts the two packages of a suite into ``debs``."""
+def download_command(suite: str, architecture: str, debs: Path, options: Sequence[str] = ()) -> list[str]:
+    """Return the command that puts the two packages of a suite into ``debs``, with ``options`` of mmdebstrap."""
     script = _DOWNLOAD.format(kernel=f"linux-image-cloud-{architecture}", busybox="busybox-static")
     return [
         "mmdebstrap",
@@ -159,6 +162,7 @@ def download_command(suite: str, architecture: str, debs: Path) -> list[str]:
         f"--architectures={architecture}",
         f"--customize-hook={script}",
         f"--customize-hook=copy-out /debs {shlex.quote(str(debs))}",
+        *options,
         suite,
         "-",
     ]
@@ -169,7 +173,7 @@ def _fetch(suite: str, architecture: str, unpacked: Path) -> dict[str, str]:
     if shutil.which("mmdebstrap") is None:
         raise InputError("mmdebstrap is not installed", "apt-get install mmdebstrap, or run ./quickstart")
     unpacked.mkdir()
-    run(download_command(suite, architecture, unpacked.parent))
+    run(download_command(suite, architecture, unpacked.parent, Debian.of(os.environ).options(unpacked.parent)))
     versions = {}
     for package in sorted((unpacked.parent / "debs").glob("*.deb")):
         name, version = run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", str(package)]).stdout.split()

@@ -52,6 +52,16 @@ def test_nothing_is_privileged_and_everything_is_confined(demo: ResolvedSite) ->
             assert service["logging"]["options"]["max-size"]
 
 
+def test_no_container_gets_the_proxies_of_a_client_and_all_have_the_same_limits(demo: ResolvedSite) -> None:
+    names = [f"{kind}_proxy" for kind in ("http", "https", "ftp", "all", "no")]
+    for files in rendered(demo).files.values():
+        for path in filter(lambda each: each.endswith(".yml"), files):
+            for service in services(files[path].content):
+                for name in (*names, *map(str.upper, names)):
+                    assert service["environment"][name] == ""
+                assert "/node" in service["container_name"] or path.startswith("node/") or service["ulimits"]
+
+
 def test_only_what_writes_below_proc_sys_is_let_out_of_the_engines_profile(demo: ResolvedSite) -> None:
     let_out = {
         service["container_name"]: [option for option in service["security_opt"] if "unconfined" in option]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes import FakeEngine, FakeHost, inspected, showing
+from fakes import INFO, FakeEngine, FakeHost, inspected, showing
 from resolved_sites import TOY
 from stackyard import cli
 from stackyard.secrets import Secrets, save
@@ -90,6 +90,26 @@ def test_a_name_that_no_longer_resolves_hides_neither_status_nor_credentials(
     assert "OS_AUTH_URL" in capsys.readouterr().out
     assert run(host, "up", "--plan", "--site", file) == 2
     assert "settings.UPSTREAM: gone.invalid does not resolve" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("rootless", "the Docker engine is rootless"),
+        ("userns", "the Docker engine puts containers into a user namespace"),
+    ],
+)
+def test_a_plan_is_shown_with_what_keeps_it_from_being_done(
+    option: str, words: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = FakeEngine({"info": json.dumps(INFO | {"SecurityOptions": [f"name={option}"]}), "image ls": ""})
+    for arguments, shown in ((["up", "--plan"], "create"), (["up"], "")):
+        assert run(FakeHost(engine, tmp_path / "state"), *arguments, "--site", file) == 2
+        out, err = capsys.readouterr()
+        assert shown in out
+        assert words in err
+    assert not (tmp_path / "state").exists()
+    assert {call[0] for call in engine.calls} <= {"ps", "network", "image", "info"}
 
 
 @pytest.mark.parametrize("broken", BROKEN)

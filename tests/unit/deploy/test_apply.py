@@ -112,17 +112,18 @@ def test_a_restart_is_one_command_nodes_before_what_is_in_them(host: FakeHost) -
 def test_networks_are_made_after_what_hangs_on_the_old_ones_and_before_the_nodes(host: FakeHost) -> None:
     networks = [
         NetworkStep("recreate", "toytest-management", "172.31.96.0/24", internal=False),
-        NetworkStep("create", "toytest-tunnel", "fd00::/64", internal=True),
+        NetworkStep("create", "toytest-tunnel", "172.31.97.0/24", internal=True),
         NetworkStep("unchanged", "toytest-other", "172.31.98.0/24", internal=False),
     ]
     applied(host, step("recreate", "toytest-one"), networks=networks)
     label = "--label stackyard.site=toytest"
+    mtu = "--opt com.docker.network.driver.mtu=1500"
     assert said(host) == [
         "stop toytest-one",
         "rm --force toytest-one",
         "network rm toytest-management",
         f"network create --driver bridge --subnet 172.31.96.0/24 {label} toytest-management",
-        f"network create --driver bridge --subnet fd00::/64 --internal --ipv6 {label} toytest-tunnel",
+        f"network create --driver bridge --subnet 172.31.97.0/24 --internal {mtu} {label} toytest-tunnel",
         "toytest-one-node node",
     ]
 

@@ -3,6 +3,8 @@
 import errno
 import json
 import socket
+from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from stackyard.bundle import bundle
 from stackyard.deploy import check
 from stackyard.deploy.state import SiteState, locked
 from stackyard.effects.host import Host
+from stackyard.effects.routes import Route
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan, decide
 from stackyard.plan.observed import Observed
@@ -27,7 +30,10 @@ def planned(site: ResolvedSite, *, built: bool = True) -> Plan:
 OTHER = {
     "network ls": "1",
     "network inspect": json.dumps(
-        [{"Name": "other", "Labels": None, "IPAM": {"Config": [{"Subnet": "172.31.97.128/25"}]}}]
+        [
+            {"Name": "other", "Id": "1" * 64, "Options": {}, "Labels": None}
+            | {"IPAM": {"Config": [{"Subnet": "172.31.97.128/25"}]}}
+        ]
     ),
 }
 """An engine that has a network which overlaps the toy site's."""
@@ -65,6 +71,71 @@ def test_an_address_that_the_host_has_not() -> None:
 def test_a_network_that_another_has() -> None:
     error = refused(FakeHost(FakeEngine(OTHER)))
     assert error.message.startswith("networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.128/25")
+
+
+ROUTES = (
+    Route(IPv4Network("172.31.112.0/20"), "wlan0"),
+    Route(IPv4Network("172.31.118.4/32"), "wlan0"),
+    Route(IPv4Network("172.31.96.0/24"), "br-111111111111"),
+    Route(IPv4Network("172.31.97.0/24"), "docker7"),
+)
+"""A host with an address in a large network, and with bridges of its engine."""
+BRIDGES = [
+    {"Name": "toytest-management", "Id": "1" * 64, "Options": None, "Labels": {"stackyard.site": "toytest"}},
+    {"Name": "old", "Id": "2" * 64, "Options": {"com.docker.network.bridge.name": "docker7"}, "Labels": None},
+]
+
+
+def test_a_network_that_the_host_is_in() -> None:
+    networks = {"management": "172.31.112.0/24", "tunnel": "172.31.97.0/24"}
+    error = refused(FakeHost(lacks={"routes": ROUTES[:2]}), networks=networks)
+    way = "networks.management: 172.31.112.0/24 overlaps 172.31.112.0/20, which this host reaches through wlan0"
+    assert error.message == way
+    assert error.hint == "choose another network in the site"
+
+
+def test_the_sites_own_bridges_do_not_count_and_those_of_others_have_names() -> None:
+    there = [{**each, "IPAM": {"Config": [{"Subnet": str(ROUTES[at].network)}]}} for at, each in enumerate(BRIDGES, 2)]
+    engine = FakeEngine({"network ls": "1 2", "network inspect": json.dumps(there)})
+    error = refused(FakeHost(engine, lacks={"routes": ROUTES}))
+    assert (
+        error.message == "networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.0/24, which the engine's network old has"
+    )
+
+
+LACKS = {
+    "a device": ({"existing": frozenset({"/dev/net/tun"})}, "there is no /dev/net/tun; needed by one/echo"),
+    "a capability": ({"capabilities": frozenset({"NET_RAW"})}, "capability NET_RAW; needed by one/echo"),
+    "memory": ({"memory": 199}, "0.2 GiB of memory and swap are free; the site needs 0.2 GiB before any VM"),
+    "room": ({"room": 2047}, "/ has 2.0 GiB free; the site needs 2.0 GiB"),
+}
+
+
+@pytest.mark.parametrize("what", LACKS)
+def test_what_the_host_lacks(what: str) -> None:
+    lacks, words = LACKS[what]
+    site = needing(resolved("toy", TOY))
+    with pytest.raises(InputError) as caught:
+        check.requirements(FakeHost(lacks=lacks), site, planned(site))
+    assert words in caught.value.message
+    assert caught.value.hint
+    check.requirements(FakeHost(), site, planned(site))
+
+
+def needing(site: ResolvedSite) -> ResolvedSite:
+    """The toy site, whose echo needs a machine."""
+    wants = {"devices": ("/dev/net/tun",), "capabilities": ("NET_RAW",), "memory": 200, "disk": 2048}
+    containers = [
+        replace(each, definition=each.definition.model_copy(update=wants)) if each.name == "echo" else each
+        for each in site.containers
+    ]
+    return replace(site, containers=tuple(containers))
+
+
+def test_nothing_is_asked_when_there_is_nothing_to_do() -> None:
+    host = FakeHost(lacks={"memory": 0, "room": None})
+    check.engine_allows(host, resolved("toy", TOY), Plan((), ()))
+    assert host.engine.calls == []
 
 
 def test_images_that_are_not_there_and_that_no_registry_could_have() -> None:

@@ -128,3 +128,12 @@ def test_a_name_that_is_looked_up_for_ever(monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_answer_that_is_no_json_is_an_error_and_names_the_api() -> None:
     with cloud(image="no JSON") as api, pytest.raises(ApiError, match=r"^image API, GET /things: "):
         call(api, "image", ENOUGH)
+
+
+def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with cloud() as api:
+        assert call(api, "compute", ENOUGH) == {"servers": []}

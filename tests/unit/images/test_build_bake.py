@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from stackyard.events import Event
-from stackyard.images.bake import Outside, Progress, bake_file
+from stackyard.images.bake import Progress, bake_file
 from stackyard.images.failure import Failed
 from stackyard.images.identity import decide
+from stackyard.images.outside import Outside
 from stackyard.images.parts import Recipe
 
 Make = Callable[..., Recipe]

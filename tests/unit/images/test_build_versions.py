@@ -1,6 +1,6 @@
 """The record of Debian versions: what apt is asked, what an image adds, what is said of a change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -111,7 +111,8 @@ class Engine:
     def ensure(self, _engine: object, base: BaseImage, _report: object, *, anew: bool = False) -> None:
         self.made.append((base.reference, anew))
 
-    def stream(self, *argv: str, on_line: Callable[[str], None]) -> int:
+    def stream(self, *argv: str, on_line: Callable[[str], None], env: Mapping[str, str]) -> int:
+        self.env = env
         self.options = list(argv[: argv.index("debian-versions")])
         self.asked = list(argv[argv.index("debian-versions") + 1 :])
         for request in self.asked:
@@ -150,6 +151,7 @@ def test_the_container_gets_the_proxies_of_the_host_and_no_password_is_on_its_co
     engine = Engine(monkeypatch, NEWEST)
     complete(engine, small, small.first, small.images, silent, before=Record(), anew=False, build=True)
     assert "--env=http_proxy" in engine.options
+    assert engine.env["http_proxy"] == "http://user:word@proxy.example.org:3128"
     assert "user:word" not in "".join(engine.options)
 
 

@@ -13,7 +13,7 @@ from stackyard.verify.guest import Guest
 from stackyard.verify.target import ComputeNode, Target
 
 HOSTS = {"compute1": "az1", "compute2": "az2"}
-TUNNELS = {"compute1": "172.31.81.11", "compute2": "172.31.81.12"}
+TUNNELS = {"compute1": "198.18.81.11", "compute2": "198.18.81.12"}
 LISTS = {
     "/servers": "servers",
     "/flavors": "flavors",
@@ -196,7 +196,7 @@ class FakeCapture:
 
     def start(self):
         type(self).started += 1
-        ends = [("172.31.81.11", "10.77.0.11"), ("172.31.81.12", "10.77.0.12")]
+        ends = [("198.18.81.11", "10.77.0.11"), ("198.18.81.12", "10.77.0.12")]
         for kind in ("request", "reply"):
             for (outer, inner), (outer_to, inner_to) in (ends, ends[::-1]):
                 self.frames.feed(

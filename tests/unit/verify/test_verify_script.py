@@ -51,7 +51,7 @@ def test_user_data_fits():
 
 @pytest.mark.parametrize(("count", "pairs"), [(2, 1), (3, 3), (5, 5)])
 def test_pairs_make_a_ring(count, pairs):
-    hosts = [ComputeNode(f"compute{number}", "az", "172.31.81.1", "az") for number in range(count)]
+    hosts = [ComputeNode(f"compute{number}", "az", "198.18.81.1", "az") for number in range(count)]
     run = Run(None, None, lambda _event: None, (), vms=[Vm(host.name, host, None) for host in hosts])
     assert len(run.pairs()) == pairs
     assert {len(run.peers(vm)) for vm in run.vms} == {1 if count == 2 else 2}

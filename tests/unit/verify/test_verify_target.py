@@ -21,8 +21,8 @@ def resolved(zones=("az1", "az2"), **declarations) -> ResolvedSite:
             ("compute",),
             frozenset({"compute"}),
             frozenset(),
-            IPv4Address(f"172.31.80.{n}"),
-            IPv4Address(f"172.31.81.{n}"),
+            IPv4Address(f"198.18.80.{n}"),
+            IPv4Address(f"198.18.81.{n}"),
             zone,
         )
         for n, (name, zone) in enumerate(zip(names, zones, strict=True), start=11)
@@ -31,7 +31,7 @@ def resolved(zones=("az1", "az2"), **declarations) -> ResolvedSite:
     site = Site(
         site="toy",
         release="1",
-        networks=Networks(management=IPv4Network("172.31.80.0/24"), tunnel=IPv4Network("172.31.81.0/24")),
+        networks=Networks(management=IPv4Network("198.18.80.0/24"), tunnel=IPv4Network("198.18.81.0/24")),
         nodes={name: Node(roles=("compute",)) for name in names},
     )
     declared = {"credentials": ({"username": "admin"},), "capture": (CAPTURE,)}
@@ -42,8 +42,8 @@ def resolved(zones=("az1", "az2"), **declarations) -> ResolvedSite:
 def test_each_node_with_its_zone_and_tunnel_address():
     found = target(resolved(), None, "run")
     assert [(host.name, host.request, host.tunnel) for host in found.hosts] == [
-        ("compute1", "az1", "172.31.81.11"),
-        ("compute2", "az2", "172.31.81.12"),
+        ("compute1", "az1", "198.18.81.11"),
+        ("compute2", "az2", "198.18.81.12"),
     ]
     assert found.prefix == "stackyard-verify-run-"
 

@@ -36,7 +36,7 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that was probably meant: other case, swapped words, or one or two letters off; else None."""
     folded = word.upper().replace("-", "_")
     words = sorted(folded.split("_"))
-    best: tuple[int, str] | None = None
+    best: tuple[int, bool, str] | None = None
     for candidate in candidates:
         target = candidate.upper().replace("-", "_")
         limit = _limit(target)
@@ -45,6 +45,7 @@ def closest(word: str, candidates: Iterable[str]) -> str | None:
             steps = 0
         elif steps > limit:
             continue
-        if best is None or (steps, candidate) < best:
-            best = (steps, candidate)
-    return best[1] if best else None
+        found = (steps, candidate != word, candidate)
+        if best is None or found < best:
+            best = found
+    return best[2] if best else None

@@ -91,7 +91,7 @@ def stackyard() -> None:
 
     Each is about one site: `demo`, or the one that --site names. Run again, it does what is left to do.
 
-    Exit codes: 0 done; 1 failed while doing; 2 bad input, nothing touched.
+    Exit codes: 0 done; 1 failed while doing; 2 bad input, nothing touched; 130 interrupted, 143 ended by SIGTERM.
     """  # noqa: D301 - click wants the character
 
 

@@ -17,11 +17,12 @@ from stackyard.effects.signals import stoppable
 from stackyard.errors import InputError
 from stackyard.ui import reporter
 from stackyard.verify import guest
+from stackyard.verify.capture import end_left
 from stackyard.verify.clean import DEADLINE as CLEANING
-from stackyard.verify.clean import clean
+from stackyard.verify.clean import clean, prefix
 from stackyard.verify.cloud import Cloud
 from stackyard.verify.run import DEADLINE, verify
-from stackyard.verify.target import capture_points, credentials, hosts, target
+from stackyard.verify.target import credentials, hosts, target
 
 FAILED = 1
 TAG = "run"
@@ -75,8 +76,7 @@ def command(
         if only_clean:
             cloud = Cloud(Api(credentials(resolved)))
             cloud.limit("deleting", CLEANING)
-            for point in capture_points(resolved, tag):
-                host.engine.attempt(*point.stop, timeout=CLEANING)
+            end_left(host.engine, f"{prefix(tag)}{resolved.name}-")
             cloud.sign_in()
             removed = clean(cloud, tag)
             click.echo("\n".join(f"deleted {thing.kind} {thing.name}" for thing in removed) or "nothing is left")

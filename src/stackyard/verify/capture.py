@@ -106,6 +106,13 @@ class Capture:
         self.frames.feed(line)
 
 
+def end_left(engine: Engine, names: str) -> None:
+    """End captures whose names begin so, which a run has left that could not tidy up."""
+    left = engine.attempt("ps", "--all", "--quiet", "--filter", f"name=^{names}", timeout=DEADLINE).stdout.split()
+    if left:
+        engine.attempt("rm", "--force", *left, timeout=DEADLINE)
+
+
 def begin(captures: Sequence[Capture]) -> None:
     """Start captures and wait until all of them listen. Raises StackyardError when one does not."""
     for capture in captures:

@@ -209,11 +209,15 @@ class Cloud:
         with ThreadPoolExecutor() as pool:
             kernel = pool.submit(self._image, f"{prefix}kernel", "aki", guest.kernel.read_bytes(), {})
             ramdisk = pool.submit(self._image, f"{prefix}initramfs", "ari", guest.initramfs.read_bytes(), {})
-            properties = {
-                "kernel_id": kernel.result(),
-                "ramdisk_id": ramdisk.result(),
-                "os_command_line": guest.command_line,
-            }
+            try:
+                properties = {
+                    "kernel_id": kernel.result(),
+                    "ramdisk_id": ramdisk.result(),
+                    "os_command_line": guest.command_line,
+                }
+            except KeyboardInterrupt:
+                self.limit("uploading", 0)  # what goes on is waited for, and must not begin something new
+                raise
         return self._image(f"{prefix}disk", "raw", guest.disk.read_bytes(), properties)
 
     def _image(self, name: str, form: str, content: bytes, properties: Mapping[str, str]) -> str:

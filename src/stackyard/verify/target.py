@@ -71,7 +71,7 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         credentials=credentials(resolved),
         hypervisor=str(_declared(resolved, "hypervisor")["service"]),
         hosts=hosts(resolved),
-        capture_points=capture_points(resolved, tag),
+        capture_points=_capture_points(resolved, tag),
         guest=guest,
         tag=tag,
     )
@@ -100,7 +100,7 @@ def hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
     )
 
 
-def capture_points(resolved: ResolvedSite, tag: str) -> tuple[CapturePoint, ...]:
+def _capture_points(resolved: ResolvedSite, tag: str) -> tuple[CapturePoint, ...]:
     """Return a capture for each compute node, as the SDN declares it. Raises InputError when it does not."""
     declared = _declared(resolved, "capture")
     by_key = {container.key: container for container in resolved.containers}

@@ -16,6 +16,7 @@ from resolved_sites import TOY
 from stackyard import cli
 from stackyard.cli import verify
 from stackyard.cli._options import for_site
+from stackyard.verify.cloud import KINDS
 from stackyard.verify.outcome import Check, Outcome
 
 SOURCE = Path(cli.__file__).parents[1]
@@ -105,6 +106,19 @@ def test_so_is_the_proof(
     (tmp_path / "state/sites/toytest/secrets.json").write_text('{"version": 1, "secrets": {}}')
     assert run(host, "verify", "--site", file, "--output", output) == 1
     assert f"`stackyard logs --site {shlex.quote(str(file))}` tells" in capsys.readouterr().out
+
+
+def test_cleaning_ends_captures_that_were_left_too(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "Api", lambda _credentials: SimpleNamespace(url=lambda *_: "", call=nothing))
+    engine = FakeEngine({"ps --all --quiet --filter name=^stackyard-verify-mine-toytest-": "1 2"})
+    (tmp_path / "state/sites/toytest").mkdir(parents=True)
+    (tmp_path / "state/sites/toytest/secrets.json").write_text('{"version": 1, "secrets": {}}')
+    assert run(FakeHost(engine, tmp_path / "state"), "verify", "--clean", "--tag", "mine", "--site", file) == 0
+    assert ["rm", "--force", "1", "2"] in engine.calls
+
+
+def nothing(*_: object, **__: object) -> dict[str, list[object]]:
+    return {each.key: [] for each in KINDS.values()}
 
 
 def texts() -> Iterator[str]:

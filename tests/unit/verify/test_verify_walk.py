@@ -1,10 +1,12 @@
 """The whole proof on a cloud in memory; each check fails when what it checks is broken."""
 
 import json
+import threading
 
 import pytest
-from fake_cloud import FakeCapture
+from fake_cloud import FakeCapture, target
 
+from stackyard.verify.cloud import Cloud
 from stackyard.verify.phases import PHASES
 
 NAMES = [phase.name for phase in PHASES]
@@ -164,6 +166,25 @@ def test_interrupted_it_cleans(api, prove):
         prove(report=interrupt)
     assert nothing_left(api)
     assert FakeCapture.stopped == 2
+
+
+def test_interrupted_while_it_uploads_it_begins_nothing_new(api, tmp_path, monkeypatch):
+    begun, ended = threading.Event(), threading.Event()
+    limit, call = Cloud.limit, api.call
+
+    def interrupt(service, method, path, **how):
+        if how["body"]["name"].endswith("kernel"):
+            assert begun.wait(30)
+            raise KeyboardInterrupt
+        begun.set()
+        assert ended.wait(30)
+        return call(service, method, path, **how)
+
+    monkeypatch.setattr(api, "call", interrupt)
+    monkeypatch.setattr(Cloud, "limit", lambda self, *how: (limit(self, *how), ended.set()))
+    with pytest.raises(KeyboardInterrupt):
+        Cloud(api).upload("stackyard-verify-run-", target(tmp_path).guest)
+    assert api.calls == [("POST", "/v2/images")]
 
 
 def test_a_console_that_is_not_there_yet_is_waited_for(api, prove):

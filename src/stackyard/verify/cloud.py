@@ -20,7 +20,7 @@ MICROVERSION = "2.74"
 PATIENCE = TIMEOUT
 """Seconds that an API has for an answer."""
 IMPATIENCE = 5.0
-"""Seconds that it has when it did not answer the last time."""
+"""Seconds that it has when it did not answer the last time that it was asked the like."""
 
 _PING: dict[str, Any] = {"protocol": "icmp"}
 _HTTP: dict[str, Any] = {"protocol": "tcp", "port_range_min": PORT, "port_range_max": PORT}
@@ -156,25 +156,26 @@ class Cloud:
         """What to say when the time is over; nothing as long as it is not."""
         return self._late if time.monotonic() >= self._end else ""
 
-    def _patience(self, service: str) -> float:
-        """Seconds that a service has for its next answer."""
+    def _patience(self, question: str) -> float:
+        """Seconds that there are for the answer to a question."""
         if self.late:
             raise OutOfTimeError(self.late)
-        return min(self._end - time.monotonic(), IMPATIENCE if service in self._silent else PATIENCE)
+        return min(self._end - time.monotonic(), IMPATIENCE if question in self._silent else PATIENCE)
 
     def _call(self, service: str, method: str, path: str, **how: Any) -> Any:
-        """Call a service, and remember whether it answered."""
+        """Call a service, and remember whether it answered: each kind of call may hang alone."""
+        question = f"{service} {method} {path.rpartition('/')[0]}"
         try:
-            answer = self._api.call(service, method, path, timeout=self._patience(service), **how)
+            answer = self._api.call(service, method, path, timeout=self._patience(question), **how)
         except NoAnswerError:
-            self._silent.add(service)
+            self._silent.add(question)
             raise
-        self._silent.discard(service)
+        self._silent.discard(question)
         return answer
 
     def sign_in(self) -> dict[str, str]:
         """Sign in, and return where the APIs are."""
-        return {service: self._api.url(service, self._patience(service)) for service in SERVICES}
+        return {service: self._api.url(service, self._patience("")) for service in SERVICES}
 
     def endpoints(self) -> dict[str, str]:
         """Sign in, ask each API something, and return where they are."""

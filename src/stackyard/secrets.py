@@ -16,6 +16,7 @@ Kind = Literal["password", "key"]
 
 REDACTED = "********"
 VERSION = 1
+KEY_BYTES = 32
 
 
 class Secret:
@@ -52,8 +53,19 @@ class Secret:
 def generate(kind: Kind) -> str:
     """A new secret: ``password`` is 32 URL-safe characters, ``key`` URL-safe base64 of 32 bytes."""
     if kind == "key":
-        return base64.urlsafe_b64encode(randomness.token_bytes(32)).decode()
+        return base64.urlsafe_b64encode(randomness.token_bytes(KEY_BYTES)).decode()
     return randomness.token_urlsafe(24)
+
+
+def unfit(kind: Kind, value: str) -> str:
+    """Why a value that somebody chose cannot be a secret of that kind; nothing when it can."""
+    if not value:
+        return "is empty"
+    try:
+        fits = kind != "key" or len(base64.urlsafe_b64decode(value)) == KEY_BYTES
+    except ValueError:
+        fits = False
+    return "" if fits else f"is not a key: URL-safe base64 of {KEY_BYTES} bytes"
 
 
 class Secrets:
@@ -70,6 +82,10 @@ class Secrets:
             self._values[name] = self._make(kind)
             self.made.append(name)
         return Secret(self._values[name])
+
+    def put(self, name: str, value: str) -> None:
+        """Keep a value that somebody chose, in place of the one that there may be."""
+        self._values[name] = value
 
     def dump(self) -> bytes:
         """The file's content."""

@@ -216,7 +216,8 @@ def test_a_container_that_crashes_is_told_early_with_its_last_words(running: Toy
 
 
 def test_what_is_not_ready_in_time_is_told_with_what_was_seen(running: Toy) -> None:
-    running.change(settings={"ECHO_SERVER": "172.31.96.99"})  # where nobody is
+    nodes = {"two": {"roles": ["compute"], "zone": "west"}}
+    running.change(nodes=nodes, settings={"ECHO_SERVER": "172.31.96.99"})  # where nobody is
     engine("rm", "-f", LATE)
     up = running("up", "--deadline", "3", check=False)
     assert up.code == 1, str(up)

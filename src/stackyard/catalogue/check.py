@@ -192,6 +192,7 @@ def _names(catalogue: Catalogue, here: _Place, level: Runtime, loc: Loc) -> None
     """What is waited for, asked and held by name is there."""
     for name, variable in level.contract.items():
         _known(here, (*loc, "contract", name, "endpoint"), "endpoint", held(variable)[0], catalogue.endpoints)
+        _known(here, (*loc, "contract", name, "fixed_by"), "endpoint", variable.fixed_by, catalogue.endpoints)
     for index, step in enumerate(level.bootstrap):
         _known(here, (*loc, "bootstrap", index, "marker"), "endpoint", step.marker, catalogue.endpoints)
     jobs = [name for name, each in catalogue.containers.items() if each.job]
@@ -283,6 +284,8 @@ def _variable(variable: Variable) -> Iterator[tuple[str, str]]:
         yield "`type: enum` and `values:` go together", "give both or neither"
     if variable.required and variable.default is not None and "{{" not in str(variable.default):
         yield "is required and has a default", "leave one of them out"
+    if variable.fixed_by and variable.default is None:
+        yield "is fixed and has no default", "give the `default:` that it is fixed at"
     if variable.secret and variable.type not in {"secret", "text"}:
         yield "is filled from a secret and is none", "write `type: secret`, or `type: text` for several lines"
     if variable.site is not None and (variable.secret or held(variable)[1] in GIVEN):

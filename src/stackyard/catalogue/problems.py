@@ -46,8 +46,11 @@ class Problems:
     source: Any = None
 
     def at(self, loc: Loc, message: str, remedy: str) -> None:
-        """Note a problem at ``loc`` of the source; without a path it is about no line of it."""
-        self.add(locate(self.source, loc)[0] if self.source is not None and loc else None, loc, message, remedy)
+        """Note a problem at ``loc`` of the source; no line is named when nothing of the path stands there."""
+        mark, found = locate(self.source, loc) if self.source is not None else (None, ())
+        if mark and not found:
+            mark = mark._replace(line=0) if loc else None
+        self.add(mark, loc, message, remedy)
 
     def add(self, mark: Mark | None, loc: Loc, message: str, remedy: str) -> None:
         """Note a problem at ``mark``; the same one is noted once."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.container import environments
 from stackyard.catalogue.load import defaults, load, releases, sdns
-from stackyard.catalogue.problems import Loc, Problems, near, shown, suggest
+from stackyard.catalogue.problems import Loc, Problems, locate, near, shown, suggest
 from stackyard.catalogue.root import catalogue_root
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import read
 from stackyard.entrypoint.contract import is_secret_key
 from stackyard.entrypoint.foreign import owner
+from stackyard.entrypoint.values import mask_credentials
 from stackyard.entrypoint.values import parse as parse_value
 from stackyard.errors import InputError
 from stackyard.model.sdn import Sdn
@@ -249,8 +250,8 @@ def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterabl
         at = (*loc, "environment", name)
         if name not in contracts:
             problems.at(at, f"nothing of {loc[-1]} knows the variable {name}", _meant(catalogue, name, contracts))
-        elif message := _refused(catalogue, images, name, text):
-            problems.at(at, message, "correct the value")
+        else:
+            _value(catalogue, images, at, text, problems)
     takes = any(catalogue.effective(image).overrides not in {None, "none"} for image in images)
     if level.options and (loc[0] == "nodes" and len(loc) == len(("nodes", "name"))):
         remedy = "write them below `services: {NAME: {options: …}}` of the node"
@@ -259,9 +260,9 @@ def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterabl
         remedy = f"it takes variables: {', '.join(sorted(contracts))}"
         problems.at((*loc, "options"), f"{loc[-1]} takes no options", remedy)
     for group, options in level.options.items():
-        for option in options:
+        for option, value in options.items():
             at = (*loc, "options", group, option)
-            if is_secret_key(option):
+            if is_secret_key(option) or mask_credentials(str(value)) != str(value):
                 remedy = "leave it out: the tool makes secrets of services and gives them as files"
                 problems.at(at, "a secret, which everybody could read in the container's environment", remedy)
             elif not _OPTION.fullmatch(option) or not _OPTION.fullmatch(group):
@@ -277,6 +278,16 @@ def _meant(catalogue: Catalogue, name: str, names: Iterable[str]) -> str:
     if whose := owner(name, environments(catalogue)):
         return f"leave it out: it belongs to {whose}"
     return near(name, names) or "`stackyard explain IMAGE` lists the variables of an image"
+
+
+def _value(catalogue: Catalogue, images: Iterable[str], at: Loc, text: str, problems: Problems) -> None:
+    """A variable has a value that all take, and that is written as YAML reads it: 0777 is 511, and `yes` is true."""
+    name, written = str(at[-1]), locate(problems.source, at)[0].text
+    types = {each.type for image in images if (each := catalogue.effective(image).contract.get(name))}
+    if message := _refused(catalogue, images, name, text):
+        problems.at(at, message, "correct the value")
+    elif written not in {None, text} and types != {"bool"}:
+        problems.at(at, "YAML reads it as a number or a truth value, and changes it", "put it in quotes")
 
 
 def _refused(catalogue: Catalogue, images: Iterable[str], name: str, text: str) -> str:

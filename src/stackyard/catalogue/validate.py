@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from stackyard.catalogue.problems import Loc, Problems, locate, suggest
 from stackyard.catalogue.yamlsource import Map
+from stackyard.entrypoint.contract import is_secret_key
+from stackyard.entrypoint.log import MASK
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -34,6 +36,9 @@ def _words(model: type[BaseModel], path: Loc, item: Mapping[str, Any], text: str
     """Message and remedy of one of pydantic's errors."""
     kind, value = item["type"], item["input"]
     written = text if text is not None else value
+    secret = path[-2:-1] in {("settings",), ("environment",)} and is_secret_key(str(path[-1]))
+    if secret:
+        written = MASK
     if kind == "extra_forbidden":
         return "unknown key", suggest(str(path[-1]), _keys(model, path[:-1]), "known keys")
     if kind == "missing":
@@ -44,7 +49,9 @@ def _words(model: type[BaseModel], path: Loc, item: Mapping[str, Any], text: str
             item.get("ctx", {}).get("expected", "")
         )
     if kind == "string_type" and isinstance(value, bool | int | float):
-        return f"must be text, and `{written}` is {_named(value)}", f"put it in quotes: {json.dumps(str(written))}"
+        return f"must be text, and `{written}` is {_named(value)}", "put it in quotes" + (
+            "" if secret else f": {json.dumps(str(written))}"
+        )
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}, not {_named(value)}", _REMEDIES[kind] + _described(model, path)
     return _said(item["msg"], written, _described(model, path))

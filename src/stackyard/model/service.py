@@ -48,14 +48,25 @@ class Variable(Model):
     ascii: bool = Field(default=False, description="Characters beyond ASCII are refused: its reader takes none.")
     aliases: tuple[str, ...] = Field(default=(), description="Earlier names, which still work and give a note.")
     sets: tuple[str, ...] = Field(default=(), description="Configuration keys that it sets, `file [group] key`.")
-    site: str | None = Field(default=None, description="Expression that gives the value in a site's bundle.")
+    site: str | None = Field(
+        default=None, description="Expression that gives the value in a site, whose file gives no other."
+    )
     endpoint: str | None = Field(
         default=None,
         pattern=rf"^[a-z][a-z0-9-]*\.({'|'.join(get_args(Part))})$",
         description="`NAME.PART`: what it holds of an endpoint. In a site the endpoint gives the value of hosts, port, "
         "url and public; without a site the port, and the URLs made from it, are defaults.",
     )
-    secret: str | None = Field(default=None, description="Name of the site's secret, `<service>/<purpose>`.")
+    fixed_by: str | None = Field(
+        default=None,
+        description="Endpoint. A site that serves it makes what this names (an account, a database) under the default "
+        "here, and refuses another name.",
+    )
+    secret: str | None = Field(
+        default=None,
+        description="Name of the site's secret, `<service>/<purpose>`. All who name it have one value: made, or given "
+        "in the site file to that service or to all.",
+    )
     generate: Literal["password", "key"] = Field(
         default="password", description="How the secret is made: a password, or URL-safe base64 of 32 random bytes."
     )

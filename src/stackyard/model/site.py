@@ -51,7 +51,9 @@ Network = Annotated[IPv4Network, BeforeValidator(_ipv4)]
 class Overrides(Model):
     """What an operator says beyond the catalogue."""
 
-    environment: dict[str, Text] = Field(default_factory=dict, description="Variable of the contract -> value.")
+    environment: dict[str, Text] = Field(
+        default_factory=dict, repr=False, description="Variable of the contract -> value."
+    )
     options: dict[str, dict[str, Option]] = Field(
         default_factory=dict,
         description="Group -> option -> value, of the service's own configuration, as oslo.config reads it: `$name` is "
@@ -137,7 +139,10 @@ class Site(Model):
         default_factory=dict, description="Name -> package repository, for images that name it."
     )
     settings: dict[str, str] = Field(
-        default_factory=dict, description="Contract variables for every container that knows them."
+        default_factory=dict,
+        repr=False,
+        description="Contract variables for every container that takes them. A password is given to its account, too; "
+        "what a key of the site or an endpoint decides is refused.",
     )
     _source: Any = PrivateAttr(default=None)
 

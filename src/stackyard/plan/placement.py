@@ -14,6 +14,7 @@ from stackyard.model.service import Container, Service
 from stackyard.model.site import Address, Network, Site
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.resolved import PlacedNode, Published
+from stackyard.plan.said import Said, of_endpoints
 
 FIRST = 10
 """Host part of the first address given, where the network has room for it."""
@@ -34,18 +35,25 @@ class Choice:
 
 @dataclass(frozen=True)
 class Placement:
-    """All nodes, what runs on them, and the endpoints that this makes."""
+    """All nodes, what runs on them, and the endpoints that this makes.
+
+    ``changed`` are parts of endpoints that the site says, by endpoint and part.
+    """
 
     nodes: tuple[PlacedNode, ...]
     choices: tuple[Choice, ...]
     endpoints: Mapping[str, Endpoint]
+    changed: Mapping[tuple[str, str], Said]
 
 
-def place(catalogue: Catalogue, site: Site, ports: Mapping[str, int], host: HostFacts, problems: Problems) -> Placement:
-    """Decide where everything is. ``ports`` are those of endpoints that the site changes."""
+def place(catalogue: Catalogue, site: Site, host: HostFacts, problems: Problems) -> Placement:
+    """Decide where everything is, and what the endpoints are."""
     nodes = addressed(catalogue, site, host.nodes)
     choices = _select(catalogue, site, nodes, problems)
     nodes = _zoned(site, nodes, choices)
+    changed = of_endpoints(catalogue, site, choices)
+    ports = {name: int(word.text) for (name, part), word in changed.items() if part == "port"}
+    _collisions(catalogue, choices, changed, problems)
     published = _published(catalogue, site, choices, ports, problems)
     nodes = tuple(
         replace(node, published=tuple(port for first, port in published.values() if first == node.name))
@@ -53,7 +61,11 @@ def place(catalogue: Catalogue, site: Site, ports: Mapping[str, int], host: Host
     )
     by_name = {node.name: node for node in nodes}
     choices = tuple(replace(each, nodes=tuple(by_name[node.name] for node in each.nodes)) for each in choices)
-    return Placement(nodes, choices, _endpoints(catalogue, site, choices, ports, host.address))
+    made = _endpoints(catalogue, site, choices, ports, host.address)
+    for (name, part), word in changed.items():
+        if part == "public":
+            made[name].public = word.text
+    return Placement(nodes, choices, made, changed)
 
 
 # ---------------------------------------------------------------- nodes
@@ -167,6 +179,25 @@ def _published(
         remedy = f"choose one of at most {HIGHEST_PORT - highest.port}"
         problems.at(("publish", "offset"), f"{site.publish.offset} is too much: {what}", remedy)
     return found
+
+
+def _collisions(
+    catalogue: Catalogue, choices: Iterable[Choice], changed: Mapping[tuple[str, str], Said], problems: Problems
+) -> None:
+    """A port that the site changes is not that of another container on the same node, or on the host."""
+    nodes = {choice.name: [node.name for node in choice.nodes] for choice in choices}
+    taken: dict[tuple[str, int], str] = {}
+    told = set()
+    for name, endpoint in sorted(catalogue.endpoints.items(), key=lambda each: (each[0], "port") in changed):
+        word, container = changed.get((name, "port")), endpoint.container
+        port = int(word.text) if word else endpoint.port
+        everywhere = nodes.get(container, [])
+        for where in (*everywhere, *(["the host"] if everywhere and endpoint.public else [])):
+            other = taken.setdefault((where, port), container)
+            if other != container and word and word.loc not in told:
+                told.add(word.loc)
+                message = f"{other} and {container} would both have port {port} of {where}"
+                problems.at(word.loc, message, "give each its own, below `containers: {NAME: {environment: …}}`")
 
 
 def _endpoints(

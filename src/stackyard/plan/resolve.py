@@ -19,7 +19,8 @@ from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.placement import SHOWN, Choice, Placement, place
 from stackyard.plan.resolved import Ask, Mount, PlacedNode, ResolvedContainer, ResolvedSite, Waiting
-from stackyard.plan.values import Given, Scope, Values, changed_ports, declared, secret_kinds, unreachable_ports
+from stackyard.plan.said import of_secrets, unheard
+from stackyard.plan.values import Given, Scope, Values, declared, secret_kinds, unreachable_ports
 from stackyard.secrets import Secrets
 
 NODE_IMAGE = "node"
@@ -28,13 +29,15 @@ NODE_IMAGE = "node"
 def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets) -> ResolvedSite:
     """Decide everything that a site is. Raises InputError with all that is wrong.
 
-    Secrets that are asked for and missing are made in ``secrets``; nothing else changes.
+    Secrets that the site gives are put into ``secrets``, those that are missing are made there; nothing else changes.
     """
     problems = Problems(source=site.source)
-    ports = changed_ports(catalogue, site)
-    placement = place(catalogue, site, {name: port for name, (port, _) in ports.items()}, host, problems)
-    unreachable_ports(catalogue, placement, ports, problems)
+    placement = place(catalogue, site, host, problems)
+    unreachable_ports(catalogue, placement, problems)
     problems.check()
+    unheard(catalogue, site, placement.choices, problems)
+    for name, value in of_secrets(catalogue, site, placement.choices, problems).items():
+        secrets.put(name, value)
     kinds = secret_kinds(catalogue.effective(image) for image in catalogue.images)
     scope = Scope(site, placement, secrets, kinds)
     values = Values(catalogue, scope, declared(catalogue, scope, problems), problems)
@@ -116,9 +119,9 @@ class _Maker:
 
         seen = {**values, "endpoint": endpoint}
         for problem in outcome.errors or self.refused(choice, known["templates"], seen):
-            word = given.said.get(problem.variable)
-            loc = word.loc if word else ("settings", problem.variable)
-            self.wrong.setdefault((problem, loc), []).append(f"{choice.name} on {node.name}" if not word else "")
+            loc = given.origins.get(problem.variable)
+            where = loc or ("settings", problem.variable)
+            self.wrong.setdefault((problem, where), []).append("" if loc else f"{choice.name} on {node.name}")
         return seen
 
     def refused(self, choice: Choice, templates: Mapping[str, Any], seen: Mapping[str, Any]) -> list[Problem]:

@@ -3,86 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import held
-from stackyard.catalogue.problems import Loc, Problems
+from stackyard.catalogue.problems import Loc, Problems, dotted
 from stackyard.entrypoint.contract import FILE, override_of
 from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.expressions import ExpressionError, evaluate, hostport, is_expression
+from stackyard.entrypoint.values import mask_credentials, parse
 from stackyard.model.service import Runtime, Variable
-from stackyard.model.site import Overrides, Site
+from stackyard.model.site import Site
 from stackyard.plan.placement import Choice, Placement
 from stackyard.plan.resolved import PlacedNode
+from stackyard.plan.said import DECIDED, Said, fits, said, taken
 from stackyard.secrets import Kind, Secret, Secrets
 
 Value = str | Secret
+_SETS = re.compile(r"\[(\S+)\] (\S+)$")
+"""Group and option of what a variable sets."""
 UNSERVED = "no node of the site runs the container"
-
-
-# ---------------------------------------------------------------- what the site says
-
-
-@dataclass(frozen=True)
-class Said:
-    """A value that the site file gives, and where it stands there."""
-
-    text: str
-    loc: Loc
-
-
-def said(site: Site, service: str, container: str, node: str, runtime: Runtime) -> dict[str, Said]:
-    """What the site says for one container: settings for all, then its service, itself, its node."""
-    found = {name: Said(text, ("settings", name)) for name, text in site.settings.items() if name in runtime.contract}
-    on_node = site.nodes[node]
-    levels: list[tuple[Loc, Overrides | None, bool]] = [
-        (("services", service), site.services.get(service), True),
-        (("containers", container), site.container(container), True),
-        (("nodes", node), on_node, False),
-        (("nodes", node, "services", service), on_node.services.get(service), True),
-    ]
-    for loc, level, own in levels:
-        if level:
-            for name, text, where in _of(level, loc):
-                if own or name in runtime.contract:
-                    found[name] = Said(text, where)
-    return found
-
-
-def _of(level: Overrides, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
-    """Variables of one level, its options among them."""
-    for name, text in level.environment.items():
-        yield name, text, (*loc, "environment", name)
-    for group, options in level.options.items():
-        for option, value in options.items():
-            yield override_of(group, option), _text(value), (*loc, "options", group, option)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(_text(each) for each in value) if isinstance(value, (list, tuple)) else str(value)
-
-
-def changed_ports(catalogue: Catalogue, site: Site) -> dict[str, tuple[int, Loc]]:
-    """Endpoints whose port the site changes, at the container that serves them, and where it says so."""
-    found = {}
-    for name, endpoint in catalogue.endpoints.items():
-        container = catalogue.containers.get(endpoint.container)
-        if container is None:
-            continue
-        runtime = catalogue.effective(container.image)
-        service = catalogue.find(container.image)[0].service
-        for node in site.nodes:
-            words = said(site, service, endpoint.container, node, runtime)
-            for variable, word in words.items():
-                if variable in runtime.contract and held(runtime.contract[variable]) == (name, "port"):
-                    found[name] = (int(word.text) if word.text.isdigit() else endpoint.port, word.loc)
-    return {name: (port, loc) for name, (port, loc) in found.items() if port != catalogue.endpoints[name].port}
+LEAVE = "leave it out"
+PUBLISHED: Loc = ("publish", "address")
+"""Where public URLs come from."""
 
 
 # ---------------------------------------------------------------- expressions
@@ -130,7 +77,6 @@ class Scope:
                 "encapsulation": site.encapsulation,
                 "management_prefix": site.networks.management.prefixlen,
                 "tunnel_prefix": site.networks.tunnel.prefixlen,
-                "settings": dict(site.settings),
             },
             "zones": self._zones(),
             "runs": lambda container: container in running,
@@ -165,21 +111,65 @@ def _node(node: PlacedNode) -> dict[str, Any]:
     }
 
 
+KEYS: dict[str, Loc] = {
+    "site.name": ("site",),
+    "site.management_prefix": ("networks", "management"),
+    "site.tunnel_prefix": ("networks", "tunnel"),
+    "zones": ("nodes",),
+}
+"""Facts that expressions see -> key of the site file that says them, where it has another name."""
+
+
+def key_of(expression: str, node: str) -> Loc | None:
+    """Where the site file says the first of its facts that an expression uses."""
+    found = re.search(r"\b(?:(site|node)\.(\w+)|zones\b)", expression)
+    if not found:
+        return None
+    key = KEYS.get(found[0], (found[2],))
+    if found[1] != "node":
+        return key
+    return ("nodes", node) if found[2] == "name" else ("nodes", node, *key)
+
+
 # ---------------------------------------------------------------- values
 
 
 @dataclass(frozen=True)
 class Given:
-    """The values that one container is given, by variable, and those of them that the site file says."""
+    """The values that one container is given, by variable, and where in the site file they come from."""
 
     plain: dict[str, str]
     secret: dict[str, Secret]
-    said: Mapping[str, Said]
+    origins: Mapping[str, Loc]
 
     def as_environment(self) -> tuple[dict[str, str], Callable[[str], str]]:
         """The environment of the container, and how to read the files that it names: its secrets, by variable."""
         files = {f"{name}{FILE}": name for name in self.secret}
         return {**self.plain, **files}, lambda name: self.secret[name].reveal()
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A variable of a container on a node."""
+
+    choice: Choice
+    node: PlacedNode
+    runtime: Runtime
+    name: str
+    variable: Variable
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A value that is decided elsewhere for all who share it, in words for who says another, and what to do then.
+
+    ``origin`` is where in the site file it comes from.
+    """
+
+    value: str
+    words: str
+    remedy: str
+    origin: Loc | None = None
 
 
 @dataclass(frozen=True)
@@ -190,45 +180,127 @@ class Values:
     scope: Scope
     declarations: Mapping[str, tuple[Any, ...]]
     problems: Problems
+    _told: set[Loc] = field(default_factory=set)
 
     def given(self, choice: Choice, runtime: Runtime, node: PlacedNode) -> Given:
-        """The values of a container: what the site says wins over the container's own, that over the contract's."""
-        words = said(self.scope.site, choice.service.service, choice.name, node.name, runtime)
-        plain: dict[str, str] = {name: word.text for name, word in words.items() if name not in runtime.contract}
+        """The values of a container: what the site says wins over what the catalogue says, but contradicts no fact."""
+        words = said(self.catalogue, self.scope.site, choice, node.name)
+        plain: dict[str, str] = {name: word.text for name, word in words.items() if word.option}
         secret: dict[str, Secret] = {}
-        for name, variable in sorted(runtime.contract.items()):
-            if variable.opt_in and name not in choice.container.opt_in:
-                continue
-            value = words[name].text if name in words else self._value(choice, runtime, name, variable, node)
+        origins: dict[str, Loc] = {}
+        for name, variable in sorted(taken(runtime, choice.container).items()):
+            value, origin = self._given(Slot(choice, node, runtime, name, variable), words.get(name))
             if value is None or value == "":
                 continue
+            if origin:
+                origins[name] = origin
             if isinstance(value, Secret):
                 secret[name] = value
-            elif variable.type == "secret":
+            elif variable.type == "secret" or mask_credentials(value) != value:
                 secret[name] = Secret(value)
             else:
                 plain[name] = value
-        return Given(plain, secret, words)
+        if any(word.option for word in words.values()):
+            self._options(choice, runtime, node, words)
+        return Given(plain, secret, origins)
 
-    def _value(self, choice: Choice, runtime: Runtime, name: str, variable: Variable, node: PlacedNode) -> Value | None:
+    def _options(self, choice: Choice, runtime: Runtime, node: PlacedNode, words: Mapping[str, Said]) -> None:
+        """An option of a service is not one that a decided variable sets."""
+        for name, variable in runtime.contract.items():
+            for match in filter(None, map(_SETS.search, variable.sets)):
+                word = words.get(override_of(*match.groups()))
+                decided = variable.secret or self._decided(Slot(choice, node, runtime, name, variable), None)
+                if word and decided and word.loc not in self._told:
+                    self._told.add(word.loc)
+                    self.problems.at(word.loc, f"the site decides it: {name} sets it", LEAVE)
+
+    def _given(self, slot: Slot, word: Said | None) -> tuple[Value | None, Loc | None]:
+        """The value of a variable, and where in the site file it comes from."""
+        if slot.variable.secret:
+            return self._value(slot), None
+        decided = self._decided(slot, word)
+        if word and (not decided or (word.text and not fits(slot.variable, word))):
+            return word.text, word.loc  # one that does not fit is told with the contract
+        if word and decided and not self._agrees(slot.variable, word, decided) and word.loc not in self._told:
+            self._told.add(word.loc)
+            self.problems.at(word.loc, decided.words, decided.remedy)
+        return self._value(slot), decided.origin if decided else None
+
+    def _agrees(self, variable: Variable, word: Said, decided: Decided) -> bool:
+        """Whether a word is what is decided; the name of a node is as good as its address."""
+        addresses = {node.name: str(node.management) for node in self.scope.placement.nodes}
+        hosts = variable.type == "hosts"
+        text = ",".join(addresses.get(each, each) for each in word.text.split(",")) if hosts else word.text
+        said_, made = (parse(variable.type, each, variable.values) if each else None for each in (text, decided.value))
+        return said_ == made
+
+    def _decided(self, slot: Slot, word: Said | None) -> Decided | None:
+        """What decides a variable for all who share it: a key of the site, declarations, an endpoint that it serves."""
+        text = slot.choice.container.environment.get(slot.name, slot.variable.site)
+        if text is not None:
+            return self._of_key(slot, text, word) if is_expression(text) else None
+        if slot.variable.collects:
+            return Decided("", "the declarations of the site's services make it", LEAVE)
+        name, part = held(slot.variable)
+        endpoint = self.scope.placement.endpoints.get(name)
+        if endpoint and endpoint.hosts and part in {"hosts", "url"}:
+            there = endpoint.url if part == "url" else ",".join(endpoint.hosts)
+            remedy = f"{LEAVE}, or let no node run {self.catalogue.endpoints[name].container}"
+            return Decided(there, f"{endpoint.title} runs in the site, at {there}", remedy)
+        if endpoint and endpoint.hosts and part in DECIDED:
+            return self._of_server(endpoint, part, word)
+        fixed = self.scope.placement.endpoints.get(slot.variable.fixed_by or "")
+        if fixed and fixed.hosts:
+            default = str(slot.variable.default)
+            return Decided(default, f"the site makes it by itself and calls it `{default}`", LEAVE)
+        return None
+
+    def _of_key(self, slot: Slot, expression: str, word: Said | None) -> Decided:
+        """A value that the catalogue makes of keys of the site; it is not evaluated when nobody says another."""
+        value = str(self._expression(slot, expression) or "") if word else ""
+        key = key_of(expression, slot.node.name)
+        if not key:
+            return Decided(value, "the catalogue makes it", LEAVE)
+        *above, last = key
+        remedy = f"change `{dotted(key)}`"
+        if word and word.text and re.search(rf"\b(site|node)\.{last}\b", expression):
+            remedy = f"write `{last}: {word.text}`" + (f" below `{dotted(tuple(above))}`" if above else "")
+        return Decided(value, f"`{dotted(key)}` decides it: {value}", f"{LEAVE}, and {remedy}", key)
+
+    def _of_server(self, endpoint: Endpoint, part: str, word: Said | None) -> Decided:
+        """A port or a public URL: it is said to the container that serves the endpoint."""
+        container = self.catalogue.endpoints[endpoint.name].container
+        contract = self.catalogue.effective(self.catalogue.containers[container].image).contract
+        names = [name for name, each in contract.items() if held(each) == (endpoint.name, part)]
+        where = f"`containers: {{{container}: {{environment: {{{names[0]}: {word.text}}}}}}}`" if names and word else ""
+        changed = self.scope.placement.changed.get((endpoint.name, part))
+        value = str(endpoint.port) if part == "port" else endpoint.public or ""
+        words = f"{endpoint.title} runs in the site, at {'port ' if part == 'port' else ''}{value}"
+        remedy = f"change it for all: {where}" if where else LEAVE
+        return Decided(value, words, remedy, changed.loc if changed else PUBLISHED if part == "public" else None)
+
+    def _value(self, slot: Slot) -> Value | None:
         """What the catalogue says of a variable."""
-        if name in choice.container.environment:
-            return self._expression(choice, name, choice.container.environment[name], node)
+        variable, environment = slot.variable, slot.choice.container.environment
+        if slot.name in environment:
+            return self._expression(slot, environment[slot.name])
         if variable.collects:
             return Secret(json.dumps(self.declarations.get(variable.collects, ()), sort_keys=True))
         if variable.secret:
             return self.scope.secrets.get(variable.secret, variable.generate)
         if variable.site:
-            return self._expression(choice, name, variable.site, node)
+            return self._expression(slot, variable.site)
         endpoint = self.scope.placement.endpoints.get(held(variable)[0])
-        return self._of_endpoint(choice, runtime, variable, endpoint) if endpoint else None
+        return self._of_endpoint(slot, endpoint) if endpoint else None
 
-    def _of_endpoint(self, choice: Choice, runtime: Runtime, variable: Variable, endpoint: Endpoint) -> str | None:
+    def _of_endpoint(self, slot: Slot, endpoint: Endpoint) -> str | None:
         """The part of an endpoint that a variable holds, where the image cannot know it by itself."""
-        definition, part = self.catalogue.endpoints[endpoint.name], held(variable)[1]
+        definition, part = self.catalogue.endpoints[endpoint.name], held(slot.variable)[1]
         if part == "hosts":
-            if not endpoint.hosts and variable.required:
-                message = f"{UNSERVED} {definition.container}, which serves {endpoint.name}; {choice.name} needs it"
+            if not endpoint.hosts and slot.variable.required:
+                message = (
+                    f"{UNSERVED} {definition.container}, which serves {endpoint.name}; {slot.choice.name} needs it"
+                )
                 self.problems.at(("nodes",), message, "name its group, or its service, at a node")
             return ",".join(endpoint.hosts)
         if part == "public":
@@ -236,14 +308,14 @@ class Values:
         changed = endpoint.port != definition.port
         if part == "port":
             return str(endpoint.port) if changed else None
-        parts = {held(each)[1] for each in runtime.contract.values() if held(each)[0] == endpoint.name}
+        parts = {held(each)[1] for each in slot.runtime.contract.values() if held(each)[0] == endpoint.name}
         return endpoint.url if part == "url" and changed and endpoint.hosts and "port" not in parts else None
 
-    def _expression(self, choice: Choice, name: str, text: str, node: PlacedNode) -> Value | None:
+    def _expression(self, slot: Slot, text: str) -> Value | None:
         try:
-            return self.scope.value(text, node)
+            return self.scope.value(text, slot.node)
         except ExpressionError as error:
-            message = f"{choice.name} on {node.name}: {name}: {error}"
+            message = f"{slot.choice.name} on {slot.node.name}: {slot.name}: {error}"
             self.problems.at((), message, "correct the catalogue or the site")
             return None
 
@@ -282,14 +354,13 @@ def declared(catalogue: Catalogue, scope: Scope, problems: Problems) -> dict[str
     return {kind: tuple(items) for kind, items in found.items()}
 
 
-def unreachable_ports(
-    catalogue: Catalogue, placement: Placement, ports: Mapping[str, tuple[int, Loc]], problems: Problems
-) -> None:
+def unreachable_ports(catalogue: Catalogue, placement: Placement, problems: Problems) -> None:
     """A changed port reaches everybody who calls the endpoint, or is refused."""
+    ports = {name: word for (name, part), word in placement.changed.items() if part == "port"}
     for choice in placement.choices:
         variables = [held(each) for each in catalogue.effective(choice.container.image).contract.values()]
-        for name, (port, loc) in ports.items():
-            parts = {part for endpoint, part in variables if endpoint == name}
-            if "hosts" in parts and not parts & {"port", "url"}:
-                message = f"{choice.name} calls {hostport(name)} and cannot be told of port {port}"
-                problems.at(loc, message, f"leave it at {catalogue.endpoints[name].port}")
+        for name, word in ports.items():
+            parts, usual = {part for endpoint, part in variables if endpoint == name}, catalogue.endpoints[name].port
+            if "hosts" in parts and not parts & {"port", "url"} and int(word.text) != usual:
+                message = f"{choice.name} calls {hostport(name)} and cannot be told of port {word.text}"
+                problems.at(word.loc, message, f"leave it at {usual}")

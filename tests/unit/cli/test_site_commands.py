@@ -112,6 +112,20 @@ def test_a_plan_is_shown_with_what_keeps_it_from_being_done(
     assert {call[0] for call in engine.calls} <= {"ps", "network", "image", "info"}
 
 
+def test_a_password_that_the_site_gives_is_the_one_of_env_and_in_no_plan(
+    file: Path, host: FakeHost, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(file.read_text() + "settings: {TOKEN: contrail123}\n")
+    save(host.state / "sites" / "toytest" / "secrets.json", Secrets({"echo/token": "another"}))
+    assert run(host, "env", "--site", file) == 0
+    assert "export OS_PASSWORD=contrail123\n" in capsys.readouterr().out
+    for output in ("text", "json"):
+        run(host, "up", "--plan", "--site", file, "--output", output)
+        printed = "".join(capsys.readouterr())
+        assert "echo" in printed
+        assert "contrail123" not in printed
+
+
 @pytest.mark.parametrize("broken", BROKEN)
 def test_logs_and_down_need_only_the_name(
     broken: str, file: Path, host: FakeHost, capsys: pytest.CaptureFixture[str]

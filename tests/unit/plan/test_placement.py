@@ -114,7 +114,8 @@ def test_a_port_that_a_client_cannot_be_told_is_refused(toy: Resolve) -> None:
 
 
 def test_a_server_elsewhere_is_asked_from_here(toy: Resolve) -> None:
-    (wait,) = toy(settings={"ECHO_SERVER": "192.0.2.9"}).by_name["toytest-two-late"].waits
+    site = toy(nodes={"two": {"roles": ["compute"]}}, settings={"ECHO_SERVER": "192.0.2.9"})
+    (wait,) = site.by_name["toytest-two-late"].waits
     assert (wait.providers, wait.probe.http) == ((), "http://192.0.2.9:7000/")
 
 

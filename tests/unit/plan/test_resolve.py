@@ -16,6 +16,9 @@ from stackyard.model.site import Networks, Node, Site
 from stackyard.plan.placement import addressed
 from stackyard.plan.resolved import ResolvedSite
 
+ELSEWHERE = {"two": {"roles": ["compute"]}}
+"""Nodes of the toy site that run no echo."""
+
 
 def test_containers_of_a_role_run_on_its_nodes(toy: Resolve) -> None:
     assert [each.key for each in toy().containers] == ["one/set-up", "one/echo", "two/late"]
@@ -28,7 +31,7 @@ def test_optional_containers_are_off_until_switched_on(toy: Resolve) -> None:
 
 
 def test_values_come_from_the_site_then_the_container_then_the_contract(toy: Resolve) -> None:
-    by_name = toy(settings={"ECHO_SERVER": "192.0.2.9"}).by_name
+    by_name = toy(nodes=ELSEWHERE, settings={"ECHO_SERVER": "192.0.2.9"}).by_name
     assert by_name["toytest-two-late"].values == {"ECHO_SERVER": "192.0.2.9"}
     assert toy().by_name["toytest-two-late"].values == {"ECHO_SERVER": "172.31.96.10"}
 
@@ -127,7 +130,7 @@ def test_an_offset_beyond_all_ports(toy: Resolve) -> None:
 
 def test_a_container_that_nobody_runs_is_told(toy: Resolve) -> None:
     with pytest.raises(InputError, match="no node of the site runs the container echo"):
-        toy(nodes={"two": {"roles": ["compute"]}})
+        toy(nodes=ELSEWHERE)
 
 
 hosts = st.none() | st.integers(2, 60)

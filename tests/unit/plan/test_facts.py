@@ -352,7 +352,7 @@ REFUSED = {
     "what was removed": (
         {"settings": {"ADMIN_TOKEN": "contrail123"}},
         "settings.ADMIN_TOKEN: ADMIN_TOKEN is removed",
-        "leave it out: the administrator's token went away in Keystone 2024.1",
+        "keystone-bootstrap registers every service and user, and needs no token",
     ),
     "an option": (
         {"services": {"nova": {"options": {"keystone_authtoken": {"region_name": "east"}}}}},

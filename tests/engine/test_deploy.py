@@ -84,8 +84,8 @@ def test_a_changed_value_recreates_only_those_that_know_it(running: Toy) -> None
     before = running.ids()
     running.change(settings={"GREETING": 'it\'s $5 "or" #more'})
     assert running.plan() == {
-        "one/echo": ("recreate", ["common.env changed (GREETING)"]),
-        "one/set-up": ("recreate", ["common.env changed (GREETING)"]),
+        "one/echo": ("recreate", ["docker-compose.yml changed (GREETING)"]),
+        "one/set-up": ("recreate", ["docker-compose.yml changed (GREETING)"]),
     }
     running("up")
     after = running.ids()

@@ -233,6 +233,8 @@ def loopholes(source: str) -> Iterator[str]:
     tree = jinja2.Environment().parse(source)  # noqa: S701 - not rendered
     for node in tree.find_all((nodes.EvalContextModifier, nodes.MarkSafe, nodes.MarkSafeIfAutoescape)):
         yield f"line {node.lineno}: switches escaping"
+    for node in tree.find_all((nodes.AssignBlock, nodes.FilterBlock)):
+        yield f"line {node.lineno}: changes or keeps what is written already: set a value, or write a macro"
     macros = {each.name for each in tree.find_all(nodes.Macro)}
     modules = {each.target for each in tree.find_all(nodes.Import)}
     printed = {id(child) for output in tree.find_all(nodes.Output) for child in output.nodes}
@@ -256,6 +258,8 @@ def test_no_template_gets_round_the_escape(path: Path) -> None:
         "{% autoescape false %}{{ A }}{% endautoescape %}",
         "{% import 'x.j2' as x %}{{ x.y() ~ A }}",
         "{% macro y() %}{% endmacro %}{{ y() + A }}",
+        "{% set y %}a{% endset %}{{ y ~ A }}",
+        "{% filter replace('a', A) %}a{% endfilter %}",
         "{% macro y() %}{% endmacro %}{% set z = y() %}{{ z + A }}",
         "{% import 'x.j2' as x %}{{ x.y() | replace('a', A) }}",
     ],

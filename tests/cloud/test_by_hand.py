@@ -151,8 +151,8 @@ def test_the_first_process_passes_signals_and_reaps(hand):
     assert code == "143", "137 is that of a process that had to be killed"
 
 
-ODD = "P\"a'$$w0rd`\\$x #;%(y)s%d={{ x }} "
-"""What each format would take for something else, with a blank at its end."""
+ODD = "P\"a'$$w0rd`\\$x #;%(y)s%d={{ x }}."
+"""What each format would take for something else. A blank at an end would be refused, outside of a file."""
 
 SIGN_IN = """\
 import sys

@@ -50,6 +50,8 @@ class Site:
         self.stackyard = stackyard
         self.built: Outcome | None = None
         self.came_up: Outcome | None = None
+        self.file = NAME
+        """Site file, or name, that says what it is now."""
 
     def remove(self) -> None:
         """Remove the site with its data, even one that another version left and that this one cannot read."""
@@ -94,7 +96,7 @@ class Site:
     @property
     def credentials(self) -> Mapping[str, str]:
         """The variables that `stackyard env` exports."""
-        printed = self.stackyard("env").stdout
+        printed = self.stackyard("env", "--site", self.file).stdout
         return {name: "".join(shlex.split(value)) for name, value in EXPORT.findall(printed)}
 
     @property

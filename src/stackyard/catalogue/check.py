@@ -228,6 +228,16 @@ def _knows(catalogue: Catalogue, here: _Place, name: str) -> None:
         if job and not wait.ready and not any(step.marker for step in catalogue.effective(job.image).bootstrap):
             message = f"{name} waits for {wait.job}, and no database remembers what that does"
             here.add(("images", name), message, "say with `ready:` how to ask, or give its steps a `marker:`")
+    jobs = [catalogue.effective(catalogue.containers[job].image) for job in _awaited(catalogue, runtime)]
+    steps = [step for each in (runtime, *jobs) for step in each.bootstrap]
+    for variable in sorted({each for step in steps for each in step.values} - runtime.contract.keys()):
+        message = f"{name} has, or waits for, a step that is done with `{variable}`, which is not in its contract"
+        here.add(("images", name), message, near(variable, runtime.contract) or "add it to the contract")
+
+
+def _awaited(catalogue: Catalogue, runtime: Runtime) -> list[str]:
+    """The jobs that an image waits for by what their database remembers."""
+    return [wait.job for wait in runtime.wait_for if wait.job in catalogue.containers and not wait.ready]
 
 
 def _patches(catalogue: Catalogue, here: _Place, made: Service, name: str) -> None:

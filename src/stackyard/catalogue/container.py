@@ -147,6 +147,7 @@ def _probe(catalogue: Catalogue, wait: Wait) -> dict[str, Any]:
     return {
         "marker": steps[0]["marker"],
         "steps": {each["name"]: [each["identity"], *each["adopts"]] for each in steps},
+        "values": {each["name"]: each["values"] for each in steps if each["values"]},
     }
 
 

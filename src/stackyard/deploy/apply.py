@@ -12,7 +12,7 @@ from stackyard.deploy.desired import Desired
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
 from stackyard.plan.decide import NetworkStep, Plan, Step
-from stackyard.plan.observed import LABEL_SITE
+from stackyard.plan.observed import LABEL_NODE, LABEL_SITE
 from stackyard.plan.resolve import cgroup_paths
 
 MTU = "com.docker.network.driver.mtu"
@@ -62,6 +62,17 @@ class Executor:
             remove_containers(self._docker, [step.name for step in steps])
         for node in plan.ended:  # those whose hypervisor is gone while their node stays
             self.wanted.host.end(self.wanted.vms(node))
+        for step in plan.of("remove"):
+            if step.is_node:
+                self._leave(step.node)
+
+    def _leave(self, node: str) -> None:
+        """Remove the cgroups of a node that is gone. Its volumes are data: they stay; how to remove them is said."""
+        for path in cgroup_paths(self.wanted.facts, self.wanted.site.node_container(node)):
+            self.wanted.host.remove_cgroup(Path(path))
+        labels = f"--filter label={LABEL_SITE}={self.wanted.site.name} --filter label={LABEL_NODE}={node}"
+        how = f"docker volume rm $(docker volume ls -q {labels})"
+        self.report(Event("note", node, f"its data stays, for when it comes back; to remove it: {how}"))
 
     def _network(self, step: NetworkStep) -> None:
         if step.verb == "recreate":

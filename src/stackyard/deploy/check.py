@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, ip_network
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.problems import Problems
+from stackyard.deploy.desired import Desired
 from stackyard.deploy.observe import Bridge, networks
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
@@ -15,6 +16,7 @@ from stackyard.events import Event, Report
 from stackyard.model.reference import registry
 from stackyard.model.service import Container
 from stackyard.plan.decide import NetworkStep, Plan, Step
+from stackyard.plan.observed import Observed
 from stackyard.plan.requirements import EngineFacts, Machine, for_build, for_site, overlapping
 from stackyard.plan.resolved import PlacedNode, ResolvedSite
 from stackyard.plan.text import count
@@ -46,6 +48,33 @@ def names(host: Host, site: ResolvedSite, catalogue: Catalogue) -> None:
     for name, value in site.site.settings.items():
         if name in hosts and value not in nodes and not host.resolves(value):
             problems.at(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
+    problems.check()
+
+
+def changeable(wanted: Desired, there: Observed, plan: Plan) -> None:
+    """Nothing differs that cannot change while containers of the site run. Raises InputError."""
+    if not any(each.running for each in there.containers.values()):
+        return
+    site, record, remedy = wanted.site.site, wanted.state.read(), "or take the site down first, which keeps its data"
+    problems = Problems(source=site.source)
+    for key, after in (("release", site.release), ("sdn", site.sdn)):
+        before = record.get(key, after)
+        if before != after:
+            message = f"the site runs with {before}, which cannot change to {after} while it runs"
+            problems.at((key,), message, f"write {before} again, {remedy}: stackyard down")
+    for step in plan.networks:
+        if step.verb == "recreate":
+            before = ", ".join(there.networks[step.name].subnets)
+            message = f"the site runs on {before}, which cannot change to {step.subnet} while it runs"
+            kind = step.name.removeprefix(f"{site.site}-")
+            problems.at(("networks", kind), message, f"write {before} again, {remedy}: stackyard down")
+    for node in wanted.site.nodes:
+        before, vms = record.get("zones", {}).get(node.name), len(wanted.vms(node.name))
+        if before and node.zone and before != node.zone and vms:
+            message = f"{count(vms, 'VM')} on {node.name} would go from zone {before} to {node.zone}, which no VM can"
+            problems.at(
+                ("nodes", node.name, "zone"), message, f"write {before} again, or shelve or delete the VMs first"
+            )
     problems.check()
 
 

@@ -63,7 +63,9 @@ class Desired:
         site = self.site.site
         save(self.state.secrets, self.secrets)
         nodes = {node.name: [str(node.management), str(node.tunnel)] for node in self.site.nodes}
-        self.state.write({"site": site.site, "release": site.release, "sdn": site.sdn, "nodes": nodes})
+        zones = {node.name: node.zone for node in self.site.nodes if node.zone}
+        record = {"site": site.site, "release": site.release, "sdn": site.sdn, "nodes": nodes, "zones": zones}
+        self.state.write(record)
 
 
 def facts_for(host: Host, catalogue: Catalogue, nodes: Mapping[str, Sequence[str]]) -> HostFacts:

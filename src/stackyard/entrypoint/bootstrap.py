@@ -12,7 +12,7 @@ from .expressions import arguments
 from .failure import BAD_INPUT, Failure
 from .files import write_all
 from .log import say
-from .markers import Marker, connect, in_words, where
+from .markers import Marker, at_values, connect, in_words, where
 from .process import run
 from .session import Session
 from .suggest import closest
@@ -65,11 +65,12 @@ def _once(
         marker = Marker(connection)
         _locked(marker, f"stackyard.{session.container.service}.{name}", name)
         marker.make()
-        if marker.is_done(name, [step["identity"], *step.get("adopts", ())]) and not step.get("always"):
+        known = at_values([step["identity"], *step.get("adopts", ())], step.get("values", ()), session.values)
+        if marker.is_done(name, known) and not step.get("always"):
             say(f"bootstrap step {name}: already done")
             return
         _do(session, step, env)
-        marker.done(name, step["identity"])
+        marker.done(name, known[0])
     finally:
         connection.close()
 

@@ -77,10 +77,11 @@ def _connected(name: str, _probe: Any, session: Session, _env: Any) -> tuple[str
 
 def _steps(steps: Mapping[str, Sequence[str]], probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
     """Whether bootstrap steps are done, as their database remembers it."""
-    from .markers import unfinished, where  # noqa: PLC0415 - start-up time
+    from .markers import at_values, unfinished, where  # noqa: PLC0415 - start-up time
 
-    database = session.endpoint(probe["marker"])
-    return where(database), lambda: unfinished(database, steps)
+    database, names = session.endpoint(probe["marker"]), probe.get("values", {})
+    known = {step: at_values(each, names.get(step, ()), session.values) for step, each in steps.items()}
+    return where(database), lambda: unfinished(database, known)
 
 
 KINDS: dict[str, Callable[..., tuple[str, Question]]] = {

@@ -187,6 +187,11 @@ class BootstrapStep(Model):
         "also locks it against a second bootstrap. Without it the step runs every time.",
     )
     always: bool = Field(default=False, description="Runs at every bootstrap, whatever the marker says.")
+    values: tuple[str, ...] = Field(
+        default=(),
+        description="Variables with whose values it is done: with other values it is not, for those who wait for it. "
+        "They wait with the same variables.",
+    )
     bake: bool = Field(default=False, description="Done once at build, in the database directory that is shipped.")
     adopts: dict[str, tuple[str, ...]] = Field(
         default_factory=dict,

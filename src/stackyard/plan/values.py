@@ -37,7 +37,7 @@ PUBLISHED: Loc = ("publish", "address")
 
 @dataclass
 class Scope:
-    """What expressions of a site see: ``site``, ``node``, ``zones``, ``runs()``, ``endpoint()``, ``secret()``."""
+    """What expressions see: ``site``, ``node``, ``zones``, ``runs()``, ``nodes()``, ``endpoint()``, ``secret()``."""
 
     site: Site
     placement: Placement
@@ -67,7 +67,7 @@ class Scope:
     @cached_property
     def _facts(self) -> dict[str, Any]:
         site = self.site
-        running = {choice.name for choice in self.placement.choices}
+        running = {choice.name: [node.name for node in choice.nodes] for choice in self.placement.choices}
         return {
             "site": {
                 "name": site.site,
@@ -80,6 +80,7 @@ class Scope:
             },
             "zones": self._zones(),
             "runs": lambda container: container in running,
+            "nodes": lambda container: running.get(container, []),
             "endpoint": self._endpoint,
             "secret": self._secret,
         }

@@ -61,7 +61,7 @@ zones.main()
 
 
 def test_the_job_of_zones_says_what_it_waits_for_and_gives_up_when_an_api_hangs() -> None:
-    env = {**os.environ, "AVAILABILITY_ZONES": '[{"name": "az1", "hosts": ["compute1"]}]', "NOVA_SERVICES": "{}"}
+    env = {**os.environ, "AVAILABILITY_ZONES": '[{"name": "az1", "hosts": ["compute1"]}]', "NOVA_SERVICES": "[]"}
     done = subprocess.run(
         [sys.executable, "-c", HANGS, ZONES], env=env, capture_output=True, text=True, check=False, timeout=50
     )

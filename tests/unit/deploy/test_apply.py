@@ -183,3 +183,14 @@ def test_commands_that_change_something_hold_the_lock(host: FakeHost, monkeypatc
     monkeypatch.setattr(host.engine, "attempt", attempt)
     applied(host, step("recreate", "toytest-one"), step("restart", "toytest-one-echo"))
     assert held == [(9,)] * 4
+
+
+def test_a_node_that_is_gone_leaves_its_data_only(host: FakeHost) -> None:
+    host.made.extend(["/sys/fs/cgroup/memory/stackyard/toytest-three", "/sys/fs/cgroup/memory/stackyard/toytest-two"])
+    gone = Step("remove", "toytest-three", "three", "", "node", ("not in the site any more",), is_node=True)
+    told = applied(host, gone)
+    assert said(host) == ["stop toytest-three", "rm --force toytest-three"]
+    assert host.made == ["/sys/fs/cgroup/memory/stackyard/toytest-two"]
+    labels = "--filter label=stackyard.site=toytest --filter label=stackyard.node=three"
+    how = f"docker volume rm $(docker volume ls -q {labels})"
+    assert told[-1] == f"note three: its data stays, for when it comes back; to remove it: {how}"

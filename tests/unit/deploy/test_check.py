@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 from fakes import FakeEngine, FakeHost
-from resolved_sites import TOY, resolved
+from resolved_sites import FACTS, TOY, counted, resolved
 from stackyard.bundle import bundle
 from stackyard.deploy import check
+from stackyard.deploy.desired import Desired
 from stackyard.deploy.state import SiteState, locked
 from stackyard.effects.host import Host
 from stackyard.effects.routes import Route
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan, decide
-from stackyard.plan.observed import Observed
+from stackyard.plan.observed import Observed, Running
 from stackyard.plan.resolved import ResolvedSite
 
 
@@ -179,3 +180,18 @@ def test_a_port_is_free_and_an_address_is_ours(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     assert not host.has_address("192.0.2.77")
+
+
+def test_a_node_with_vms_stays_in_its_zone(tmp_path: Path) -> None:
+    host = FakeHost(state=tmp_path, living={"demo-compute2": {7}})
+    changed = {"controller": {"roles": ["controller"]}, "compute2": {"roles": ["compute"], "zone": "gold"}}
+    wanted = Desired(host, resolved("demo", nodes=changed), FACTS, counted())
+    there = Observed({"demo-compute2": Running("1", "demo-compute2", "sha256:1", {}, "running")})
+    wanted.state.write({"zones": {"compute2": "az2"}})
+    with pytest.raises(InputError) as caught:
+        check.changeable(wanted, there, planned(wanted.site))
+    assert (
+        "nodes.compute2.zone: 1 VM on compute2 would go from zone az2 to gold, which no VM can" in caught.value.message
+    )
+    host.living.clear()
+    check.changeable(wanted, there, planned(wanted.site))

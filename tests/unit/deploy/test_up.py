@@ -18,7 +18,7 @@ from stackyard.deploy.up import Up
 from stackyard.errors import InputError, StackyardError
 from stackyard.events import Event
 from stackyard.images import digests
-from stackyard.model.site import Publish
+from stackyard.model.site import Networks, Publish
 from stackyard.plan.decide import LABEL_CONFIG, LABEL_HASH, Target
 
 LOOKS = ({"ps", "info"}, {"inspect", "ls"})
@@ -131,6 +131,33 @@ def test_vms_end_only_when_that_was_said(host: FakeHost) -> None:
     Up(host, moved, catalogue, end_vms=True).run(lambda _event: None, 60)
     assert ["rm", "--force", "toytest-one"] in changing(host)
     assert sorted(host.ended) == [7, 8]
+
+
+CHANGED = {
+    "release": ({"release": "2"}, "release: the site runs with 1, which cannot change to 2 while it runs"),
+    "sdn": ({"sdn": "other"}, "sdn: the site runs with plain, which cannot change to other while it runs"),
+    "networks": (
+        {"networks": Networks(management="172.31.98.0/24", tunnel="172.31.97.0/24")},
+        "networks.management: the site runs on 172.31.96.0/24, which cannot change to 172.31.98.0/24 while it runs",
+    ),
+}
+
+
+@pytest.mark.parametrize("key", CHANGED)
+def test_release_sdn_and_networks_do_not_change_while_the_site_runs(host: FakeHost, key: str) -> None:
+    show(host, listed=True).remember()
+    site, catalogue = open_site("toy", TOY)
+    changes, message = CHANGED[key]
+    way = Up(host, site.model_copy(update=changes), catalogue)
+    for attempt in (way.plan, lambda: way.run(pytest.fail)):
+        with pytest.raises(InputError) as caught:
+            attempt()
+        assert caught.value.message.endswith(f": {message}")
+        assert "stackyard down" in caught.value.hint
+    assert changing(host) == []
+    host.engine.answers["container inspect"] = host.engine.answers["ps -aq"] = ""
+    host.engine.answers["network inspect"] = "[]"
+    way.plan()
 
 
 def test_addresses_are_remembered(host: FakeHost) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from stackyard.entrypoint import bootstrap as module
-from stackyard.entrypoint import markers
+from stackyard.entrypoint import markers, probes
 from stackyard.entrypoint.bootstrap import bootstrap
 from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.failure import Failure
@@ -235,6 +235,19 @@ def test_a_step_that_an_earlier_version_did_is_done(image, begin, made):
     image.data["bootstrap"][0].update(identity="ba9876543210", adopts=["0123456789ab"])
     bootstrap(begin(), ENV, connect=server.connect)
     assert (made(), server.rows) == ("x", {"schema": "0123456789ab"})
+
+
+def test_a_step_is_done_with_the_values_that_it_names(image, begin, made, monkeypatch):
+    image.data["bootstrap"][0]["values"] = ["KEYSTONE_SERVER"]
+    server = Server()
+    monkeypatch.setattr(markers.unfinished, "__defaults__", (server.connect,))
+    probe = {"marker": "database", "steps": {"schema": ["0123456789ab"]}, "values": {"schema": ["KEYSTONE_SERVER"]}}
+    places = {host: {"KEYSTONE_SERVER": host, "ADMIN_PASSWORD": "contrail123"} for host in ("one", "two")}
+    for here, times in (("one", "x"), ("one", "x"), ("two", "xx"), ("one", "xxx")):
+        bootstrap(begin(places[here]), ENV, connect=server.connect)
+        assert made() == times
+        done = [host for host, env in places.items() if probes.question(probe, begin(env), ENV)[1]() is None]
+        assert done == [here]
 
 
 def test_waiting_for_the_steps_of_a_job():

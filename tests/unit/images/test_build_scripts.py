@@ -25,6 +25,7 @@ REBUILT = [
     pytest.param("common/mariadb/data-directory", {"mariadb"}),
     pytest.param("common/mariadb/takes-a-write", {"mariadb"}),
     pytest.param("common/rabbitmq/takes-a-message", {"rabbitmq"}),
+    pytest.param("common/rabbitmq/forget-accounts", {"rabbitmq"}),
     pytest.param("common/libvirt/find-hypervisor", {"libvirt"}),
     pytest.param("common/libvirt/probe-kvm", {"libvirt"}),
     pytest.param("common/libvirt/started", {"libvirt"}),

@@ -1,0 +1,206 @@
+"""Each key of the site file is changed on a running site: who is made anew, and nobody keeps an old value."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+import pytest
+import yaml
+from test_decide import applied, everything, planned
+
+from resolved_sites import FACTS, rendered, resolved
+from stackyard.bundle import Bundle
+from stackyard.model.base import Model
+from stackyard.model.site import Site
+from stackyard.plan.resolved import ResolvedSite
+
+DEMO = {
+    "controller": {"roles": ["controller"]},
+    "compute1": {"roles": ["compute"], "zone": "az1"},
+    "compute2": {"roles": ["compute"], "zone": "az2"},
+}
+HYPERVISOR = "libvirt"
+REFUSED = {"release", "sdn", "networks.management", "networks.tunnel"}
+"""Refused while the site runs: tests/unit/deploy/test_up.py."""
+ELSEWHERE = {
+    "site",  # another site
+    "catalogue",  # what a layer changes: tests/unit/catalogue/test_layers.py
+    "structure",  # which images it has, and under which tag
+    "nodes.options",  # never taken: options belong to a service
+    *(f"repositories.{key}" for key in ("url", "suite", "components", "key", "unsigned")),  # images are made with them
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of the site, and what follows from it.
+
+    ``anew`` are containers, ``node/container``, that are among those made anew; ``only`` says that no others are.
+    ``nodes`` are those that are made anew, created or removed, ``ends`` those of them that run VMs.
+    """
+
+    change: dict[str, Any]
+    anew: set[str] = field(default_factory=set)
+    only: bool = False
+    nodes: set[str] = field(default_factory=set)
+    ends: set[str] = field(default_factory=set)
+
+
+def node(name: str, **changes: object) -> dict[str, Any]:
+    """The demo's nodes, one of them changed."""
+    return {"nodes": {**DEMO, name: {**DEMO.get(name, {}), **changes}}}
+
+
+def on(where: str, *names: str) -> set[str]:
+    """Containers of a node."""
+    return {f"{where}/{name}" for name in names}
+
+
+DEBUG = {"DEFAULT": {"debug": True}}
+LOUD = {"LOG_LEVEL": "debug"}
+COMPUTES = {"compute1/nova-compute", "compute2/nova-compute"}
+PUBLISHED = COMPUTES | on("controller", "keystone-bootstrap", "nova-novncproxy")
+CALLERS = ("nova-api", "nova-conductor", "nova-scheduler", "neutron-server", "glance-api", "placement")
+
+CHANGES = {
+    "encapsulation": Change(
+        {"encapsulation": "geneve"},
+        {"controller/neutron-server", *on("compute1", "ovs-vswitchd", "neutron-ovn-agent")},
+    ),
+    "region": Change({"region": "east"}, COMPUTES | on("controller", "keystone-bootstrap", "nova-zones", *CALLERS)),
+    "registry": Change({"registry": "registry.example.org:5000/cloud"}, only=True),
+    "publish.address": Change({"publish": {"address": "192.0.2.9"}}, PUBLISHED, nodes={"controller"}),
+    "publish.offset": Change({"publish": {"offset": 1000}}, PUBLISHED, nodes={"controller"}),
+    "nodes.roles": Change(node("compute2", roles=["compute", "memcached"]), on("controller", "keystone", "nova-api")),
+    "nodes.kind": Change(node("compute2", kind="virtual"), only=True),
+    "nodes.management": Change(
+        node("compute2", management="172.31.80.77"), {"compute2/nova-compute"}, nodes={"compute2"}, ends={"compute2"}
+    ),
+    "nodes.tunnel": Change(
+        node("compute2", tunnel="172.31.81.77"), {"compute2/ovs-vswitchd"}, nodes={"compute2"}, ends={"compute2"}
+    ),
+    "nodes.zone": Change(node("compute2", zone="gold"), {"controller/nova-zones"}, only=True),
+    "nodes.environment": Change(
+        node("compute2", environment=LOUD), on("compute2", "nova-compute", "neutron-ovn-agent"), only=True
+    ),
+    "nodes.services.environment": Change(
+        node("compute2", services={"nova": {"environment": LOUD}}), {"compute2/nova-compute"}, only=True
+    ),
+    "nodes.services.options": Change(
+        node("compute2", services={"nova": {"options": DEBUG}}), {"compute2/nova-compute"}, only=True
+    ),
+    "containers.enabled": Change({"containers": {"neutron-rpc-server": True}}, only=True),
+    "containers.environment": Change({"containers": {"nova-compute": {"environment": LOUD}}}, COMPUTES, only=True),
+    "containers.options": Change({"containers": {"nova-compute": {"options": DEBUG}}}, COMPUTES, only=True),
+    "services.environment": Change(
+        {"services": {"glance": {"environment": {"API_PORT": "9293"}}}},
+        on("controller", "glance-api", "keystone-bootstrap"),
+        nodes={"controller"},
+    ),
+    "services.options": Change(
+        {"services": {"glance": {"options": DEBUG}}}, on("controller", "glance-api", "glance-bootstrap"), only=True
+    ),
+    "settings": Change({"settings": LOUD}, COMPUTES | on("controller", *CALLERS)),
+}
+"""Key of the site file -> a change of it."""
+
+NODES = {
+    "added": Change(
+        {"nodes": {**DEMO, "compute3": {"roles": ["compute"]}}},
+        {"controller/nova-zones"},
+        only=True,
+        nodes={"compute3"},
+    ),
+    "removed": Change(
+        {"nodes": {name: DEMO[name] for name in ("controller", "compute2")}},
+        {"controller/nova-zones"},
+        only=True,
+        nodes={"compute1"},
+        ends={"compute1"},
+    ),
+    "renamed": Change(
+        {"nodes": {"controller": DEMO["controller"], "compute1": DEMO["compute1"], "worker": DEMO["compute2"]}},
+        {"controller/nova-zones"},
+        only=True,
+        nodes={"compute2", "worker"},
+        ends={"compute2"},
+    ),
+    "without a service": Change(
+        {"nodes": {**DEMO, "controller": {"roles": ["common", "database", "control", "nova", "neutron"]}}},
+        on("controller", "keystone-bootstrap", "mariadb-bootstrap"),
+        nodes={"controller"},
+    ),
+}
+"""What happens to nodes -> a change of the site."""
+
+
+def keys(model: type[Model], prefix: str = "") -> Iterator[str]:
+    """Every key of a model and of those that it is made of."""
+    for name, each in model.model_fields.items():
+        inner = list(models(each.annotation))
+        for below in inner:
+            yield from keys(below, f"{prefix}{name}.")
+        if not inner:
+            yield f"{prefix}{name}"
+
+
+def models(annotation: Any) -> Iterator[type[Model]]:
+    """Models in an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from models(inner)
+
+
+def test_every_key_of_the_site_has_a_test() -> None:
+    assert sorted([*CHANGES, *REFUSED, *ELSEWHERE]) == sorted(keys(Site))
+
+
+def content(site: ResolvedSite, made: Bundle) -> dict[str, str]:
+    """Name of each container -> all that it is made of but its image: as its compose file says it, and its values."""
+    values = {each.full_name: each for each in site.containers}
+    found = {}
+    for files in made.files.values():
+        for file in (file for path, file in files.items() if path.endswith("/docker-compose.yml")):
+            for service in yaml.safe_load(file.content)["services"].values():
+                own = {key: each for key, each in service.items() if key not in {"image", "labels"}}
+                if container := values.get(service["container_name"]):
+                    own["values"] = dict(container.values)
+                    own["secret values"] = {name: each.reveal() for name, each in container.secrets.items()}
+                found[service["container_name"]] = json.dumps(own, sort_keys=True)
+    return found
+
+
+@pytest.fixture(scope="module")
+def before() -> tuple[ResolvedSite, Bundle]:
+    site = resolved("demo")
+    return site, rendered(site)
+
+
+@pytest.mark.parametrize("name", [*CHANGES, *NODES])
+def test_a_change_makes_anew_what_it_concerns_and_nothing_else(name: str, before: tuple[ResolvedSite, Bundle]) -> None:
+    site, made = before
+    change = CHANGES.get(name) or NODES[name]
+    had = {each.name: (str(each.management), str(each.tunnel)) for each in site.nodes}
+    after = resolved("demo", facts=replace(FACTS, nodes=had), **change.change)
+    then = rendered(after)
+    # An image is the same under the name of another registry.
+    images = {image: f"id of {image.replace(after.site.registry, site.site.registry)}" for image in after.images}
+    observed = replace(everything(site, made), images=images)
+    plan = planned(after, observed, then)
+
+    assert {step.node for step in plan.changes if step.is_node} == change.nodes
+    assert {
+        node for node in plan.ending({HYPERVISOR}) if f"demo-{node}-{HYPERVISOR}" in observed.containers
+    } == change.ends
+    anew = {step.key for step in plan.of("recreate") if not step.is_node}
+    assert change.anew <= anew
+    if change.only:
+        assert anew == change.anew
+    old, new = content(site, made), content(after, then)
+    for step in plan.of("unchanged"):  # nobody keeps an old value
+        assert old[step.name] == new[step.name], step.key
+    for step in plan.of("recreate"):  # and nobody is made anew for nothing
+        assert old[step.name] != new[step.name] or step.why[0].startswith("its node "), step.key
+    assert planned(after, applied(observed, plan, after, then), then).changes == ()

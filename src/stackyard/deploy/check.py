@@ -75,7 +75,24 @@ def changeable(wanted: Desired, there: Observed, plan: Plan) -> None:
             problems.at(
                 ("nodes", node.name, "zone"), message, f"write {before} again, or shelve or delete the VMs first"
             )
+    for moved, (before, left) in _moved(wanted.site, plan).items():
+        message = f"{some(left)} would begin without data on {moved}: they stay on {before}"
+        remedy = f"leave it with {before}; to begin anew, take the site down with its data first"
+        problems.at(("nodes", moved), message, f"{remedy}: stackyard down --volumes")
     problems.check()
+
+
+def _moved(site: ResolvedSite, plan: Plan) -> dict[str, tuple[str, list[str]]]:
+    """Node -> where containers of it were before, and those of them that keep data: a volume stays with its node."""
+    gone = {step.container: step.node for step in plan.of("remove") if not step.is_node}
+    found: dict[str, tuple[str, list[str]]] = {}
+    for step in plan.of("create"):
+        if step.is_node or step.container not in gone:
+            continue
+        there = site.by_name[step.name]
+        if there.definition.runs == "one" and not there.definition.job and any(mount.volume for mount in there.mounts):
+            found.setdefault(step.node, (gone[step.container], []))[1].append(step.container)
+    return found
 
 
 def keeps_vms(plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import socket
 from dataclasses import replace
 from ipaddress import IPv4Network
@@ -12,6 +13,7 @@ import pytest
 from fakes import FakeEngine, FakeHost
 from resolved_sites import FACTS, TOY, counted, resolved
 from stackyard.bundle import bundle
+from stackyard.catalogue import open_site
 from stackyard.deploy import check
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.state import SiteState, locked
@@ -19,7 +21,7 @@ from stackyard.effects.host import Host
 from stackyard.effects.routes import Route
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan, decide
-from stackyard.plan.observed import Observed, Running
+from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Observed, Running
 from stackyard.plan.resolved import ResolvedSite
 
 
@@ -195,3 +197,20 @@ def test_a_node_with_vms_stays_in_its_zone(tmp_path: Path) -> None:
     )
     host.living.clear()
     check.changeable(wanted, there, planned(wanted.site))
+
+
+def test_what_keeps_data_does_not_move_to_another_node(tmp_path: Path) -> None:
+    """A controller with another name would begin with an empty database."""
+    site, catalogue = open_site("demo")
+    before = Desired.of(FakeHost(state=tmp_path), site, catalogue)
+    nodes = {"head" if name == "controller" else name: each for name, each in site.nodes.items()}
+    after = Desired.of(FakeHost(state=tmp_path), site.model_copy(update={"nodes": nodes}), catalogue)
+    labels = {each.name: {LABEL_NODE: each.node, LABEL_CONTAINER: each.container} for each in before.bundle.targets}
+    there = Observed({name: Running("1", name, "sha256:1", each, "running") for name, each in labels.items()})
+    with pytest.raises(InputError) as caught:
+        check.changeable(after, there, decide(after.site.networks, after.bundle.targets, there))
+    assert re.search(
+        r"nodes.head: mariadb, rabbitmq, \S+ and \d more would begin without data on head: they stay on controller",
+        caught.value.message,
+    )
+    assert "down --volumes" in caught.value.hint

@@ -166,7 +166,7 @@ with pymysql.connect(host=host, user=user, password=password, database=database)
 
 def test_a_database_and_its_clients_take_a_password_with_all_characters(hand):
     """Also a name and a user; the clients are the migrations of all services, which read it from their files."""
-    address, site = "172.31.94.20", load_site(site_path("demo"))
+    address, site = "198.18.94.20", load_site(site_path("demo"))
     catalogue = load(catalogue_root(), site.release, site.sdn)
     databases = [each for service in catalogue.services.values() for each in service.declares.get("database", ())]
     odd = {"name": "odd_`%\\name", "user": "it's"}
@@ -177,7 +177,7 @@ def test_a_database_and_its_clients_take_a_password_with_all_characters(hand):
 
     steps = [(image, step) for image in catalogue.images for step in catalogue.effective(image).bootstrap if step.bake]
     variables = (f"MYSQL_SERVER={address}", f"DATABASE_PASSWORD={ODD}", "OVN_NB_SERVER=h", "OVN_SB_SERVER=h")
-    given = hand.joined("172.31.94.21", *(word for variable in variables for word in ("-e", variable)))
+    given = hand.joined("198.18.94.21", *(word for variable in variables for word in ("-e", variable)))
     assert len(steps) > 3
     for image, step in steps:
         for command in step.run:
@@ -187,7 +187,7 @@ def test_a_database_and_its_clients_take_a_password_with_all_characters(hand):
 
 def test_the_broker_takes_a_password_with_all_characters(hand):
     accounts = json.dumps([{"vhost": "odd", "user": "it's", "password": ODD}])
-    options = ("--detach", *hand.joined("172.31.94.22", "-e", f"RABBIT_ACCOUNTS={accounts}", "-e", "PROBE_PASSWORD=x"))
+    options = ("--detach", *hand.joined("198.18.94.22", "-e", f"RABBIT_ACCOUNTS={accounts}", "-e", "PROBE_PASSWORD=x"))
     name = hand.run("rabbitmq", options=options).stdout.strip()
 
     def signed_in() -> None:

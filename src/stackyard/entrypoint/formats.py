@@ -14,6 +14,7 @@ from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.:/@+,%=*\[\]-]*")
 _CNF = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
+_XML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"})
 _SQL = str.maketrans({"\\": "\\\\", "'": "''"})
 _ERLANG = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"})
 _NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
@@ -50,8 +51,16 @@ def plain(value: Any) -> str:
     """For what has no quotes, or none that are known here."""
     text = _text(value)
     if not _PLAIN.fullmatch(text):
-        raise ValueError("has characters in it that the file cannot hold: it takes letters, digits and _.:/@+,%=*[]-")
+        raise ValueError(
+            "has characters in it that the file cannot hold: it takes letters, digits and _.:/@+,%=*[]-, since the "
+            "catalogue does not say its format"
+        )
     return text
+
+
+def xml(value: Any) -> str:
+    """As a text, or a value in quotes, of XML or HTML."""
+    return _text(value).translate(_XML)
 
 
 def ini(value: Any) -> str:
@@ -109,6 +118,8 @@ def erlang(value: Any) -> str:
 
 FORMATS: dict[str, Callable[[Any], str]] = {
     "plain": plain,
+    "text": _text,
+    "xml": xml,
     "ini": ini,
     "cnf": cnf,
     "json": tojson,
@@ -118,7 +129,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "shell": shell,
     "erlang": erlang,
 }
-_ENDINGS = {"conf": "ini", "py": "python", "yml": "yaml", "sh": "shell"}
+_ENDINGS = {"conf": "ini", "py": "python", "yml": "yaml", "sh": "shell", "html": "xml", "txt": "text"}
 
 
 def format_of(target: str, said: str | None) -> str:

@@ -80,11 +80,13 @@ class Template(Model):
     """A configuration file rendered when the container starts."""
 
     source: str = Field(description="Template in the service's folder, or in catalogue/common/templates.")
-    format: Literal["plain", "ini", "cnf", "json", "yaml", "python", "sql", "shell", "erlang"] | None = Field(
-        default=None,
-        description="How what the template prints is written, quotes and escapes included. Without it the name of the "
-        "file tells: `.conf` is ini, as oslo.config reads it; a name that tells nothing is plain, which refuses what "
-        "might need quotes.",
+    format: Literal["plain", "text", "xml", "ini", "cnf", "json", "yaml", "python", "sql", "shell", "erlang"] | None = (
+        Field(
+            default=None,
+            description="How what the template prints is written, quotes and escapes included. Without it the name of "
+            "the file tells: `.conf` is ini, as oslo.config reads it; a name that says nothing is plain, and refuses "
+            "what might need quotes. `text` is for people: everything as it is.",
+        )
     )
     mode: str = Field(default="0400", description="Octal mode of the rendered file.")
     when: str | None = Field(default=None, description="Expression; the file is left out when it is false.")

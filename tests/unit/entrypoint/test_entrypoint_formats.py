@@ -72,6 +72,8 @@ def test_law_a_shell_reads_what_is_written(texts):
         ("python", "it's", '"it\'s"'),
         ("shell", "a b", "'a b'"),
         ("plain", "[2001:db8::1]:80", "[2001:db8::1]:80"),
+        ("text", "it's $5 & more", "it's $5 & more"),
+        ("xml", "<b a=\"x\" b='y'>&", "&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;"),
     ],
 )
 def test_known_answers(form, value, written):
@@ -90,6 +92,7 @@ def test_names_of_databases():
         ("ini", "a\nb", "line break"),
         ("ini", "a\rb", "line break"),
         ("ini", ["a"], "a list"),
+        ("text", ["a"], "a list"),
         ("shell", {"a": "b"}, "a mapping"),
         ("plain", "a b", "characters"),
         ("plain", "a$b", "characters"),
@@ -111,7 +114,10 @@ def test_what_a_format_cannot_hold_is_refused(form, value, reason):
         ("/etc/gunicorn.conf.py", None, "python"),
         ("/etc/x.yml", None, "yaml"),
         ("/etc/x.d/key", None, "plain"),
-        ("/etc/x.xml", None, "plain"),
+        ("/etc/x.xml", None, "xml"),
+        ("/var/www/index.html", None, "xml"),
+        ("/etc/motd.txt", None, "text"),
+        ("/etc/x.unknown", None, "plain"),
     ],
 )
 def test_the_name_of_a_file_tells_its_format_unless_the_catalogue_does(target, said, form):

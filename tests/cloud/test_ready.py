@@ -22,7 +22,7 @@ def test_a_broker_that_blocks_is_not_ready(site):
         site.inside(*LIMIT, "9999GB")
         wait_for("the alarm", lambda: lacking(site) or not_yet("no alarm"), 30)
         assert "RabbitMQ blocks whoever sends" in lacking(site)["controller/rabbitmq"]
-        outcome = site.stackyard("up", "--deadline", "6", check=False)
+        outcome = site.stackyard("up", "--deadline", "20", check=False)
         assert outcome.code == 1
         first = next(line for line in outcome.stderr.splitlines() if line.startswith("controller/"))
         assert "RabbitMQ blocks" in first, outcome.stderr
@@ -40,7 +40,7 @@ def test_a_database_that_takes_no_write_is_not_ready(site):
     try:
         site.inside(*SQL, "SET GLOBAL read_only = 1")
         assert "it is read-only" in lacking(site)["controller/mariadb"]
-        assert site.stackyard("up", "--deadline", "5", check=False).code == 1
+        assert site.stackyard("up", "--deadline", "15", check=False).code == 1
     finally:
         site.inside(*SQL, "SET GLOBAL read_only = 0")
     assert lacking(site) == {}

@@ -194,7 +194,8 @@ class Readiness:
             return Question(name, probe)
         if (probe is None or watch.crashes) and not watch.steady(now):
             return None
-        if probe is None or (watch.running and watch.running.health == "healthy"):
+        checked = watch.running and watch.running.health == "healthy" and not watch.container.serves
+        if probe is None or checked:
             watch.answered("")
         elif now - watch.asked_inside > EXEC_PAUSE:
             watch.asked_inside = now
@@ -238,6 +239,7 @@ class Readiness:
         if not late or now - self.begun <= self.deadline:
             return None
         first = [watch for watch in late if not self._waits(watch).startswith("waits for")] or late
+        first = [watch for watch in first if watch.job or watch.seen != "running"] or first  # others had no time yet
         first.sort(key=lambda watch: watch.job and watch.runs)  # what a job waits for is rather the cause
         lines = [self._last(watch, self._waits(watch)) for watch in first]
         lines += [f"{watch.key}: {self._waits(watch)}" for watch in late if watch not in first]

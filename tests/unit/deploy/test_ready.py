@@ -13,7 +13,7 @@ from fakes import FakeEngine, inspected
 from resolved_sites import TOY, resolved
 from stackyard.deploy import wait
 from stackyard.deploy.probes import ready
-from stackyard.deploy.readiness import Readiness
+from stackyard.deploy.readiness import Question, Readiness
 from stackyard.entrypoint.health import UNHEALTHY
 from stackyard.errors import StackyardError
 from stackyard.events import Event
@@ -39,7 +39,9 @@ def needs(key: str) -> Waiting:
 def container(key: str, *waits: Waiting, job: bool = False, health: Ask | None = OUTSIDE) -> ResolvedContainer:
     node, _, own = key.partition("/")
     definition = TEMPLATE.definition.model_copy(update={"job": job})
-    return replace(TEMPLATE, node=node, name=own, definition=definition, health=None if job else health, waits=waits)
+    return replace(
+        TEMPLATE, node=node, name=own, definition=definition, health=None if job else health, waits=waits, serves=False
+    )
 
 
 def runs(start: int = 1, **state: Any) -> Running:
@@ -395,6 +397,13 @@ def test_what_it_means_is_told_with_what_was_seen() -> None:
     ]
 
 
+def test_what_serves_an_endpoint_is_asked_whatever_the_engine_checked() -> None:
+    readiness = Readiness([SERVER], None, 0.0, 5.0, lambda _name, _lines: [])
+    readiness.look({name(API): runs(health="healthy")})
+    assert list(readiness.questions(3)) == [Question(name(API))]
+    assert [watch.key for watch in readiness.late] == [API]
+
+
 def at(seconds_ago: float, **state: Any) -> Callable[[], Running]:
     def made() -> Running:
         started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
@@ -403,8 +412,8 @@ def at(seconds_ago: float, **state: Any) -> Callable[[], Running]:
     return made
 
 
-SERVER = container(API, health=INSIDE)
-INNER = replace(SERVER, serves=False)
+INNER = container(API, health=INSIDE)
+SERVER = replace(INNER, serves=True)
 
 
 @pytest.mark.parametrize(

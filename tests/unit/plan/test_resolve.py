@@ -114,7 +114,8 @@ def test_a_value_that_a_file_cannot_hold_is_bad_input(tmp_path: Path) -> None:
         resolved("toy", root, settings={"GREETING": "hello you"})
     assert caught.value.message == (
         "settings.GREETING: has characters in it that the file cannot hold: it takes letters, digits and "
-        "_.:/@+,%=*[]-; it cannot be written to /etc/said (template said.j2, line 1)"
+        "_.:/@+,%=*[]-, since the catalogue does not say its format; "
+        "it cannot be written to /etc/said (template said.j2, line 1)"
     )
     (file.parent / "said.j2").write_text("{{ GREETNG }}\n")
     with pytest.raises(InputError, match=r"cannot render /etc/said: template said\.j2, line 1: 'GREETNG' is undefined"):

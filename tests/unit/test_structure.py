@@ -92,3 +92,9 @@ def test_nothing_about_one_service_in_python():
         if pattern.search(text.lower())
     ]
     assert found == []
+
+
+def test_files_of_tests_have_names_of_their_own() -> None:
+    """Without packages pytest knows them by these."""
+    names = [path.name for path in Path(__file__).parents[1].rglob("test_*.py")]
+    assert [name for name in set(names) if names.count(name) > 1] == []

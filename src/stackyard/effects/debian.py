@@ -12,8 +12,8 @@ from stackyard.effects.process import run
 from stackyard.errors import InputError
 
 MIRROR = "STACKYARD_DEBIAN_MIRROR"
-ARCHIVE, SECURITY = "http://deb.debian.org/debian", "http://security.debian.org/debian-security"
-"""Where packages come from when no mirror is named, as mmdebstrap writes it."""
+OWN = "Debian's own"
+"""Where packages come from when no mirror is named."""
 _URL = re.compile(r"https?://[^\s#&\\\"']+")
 _PROXY = re.compile(r"^(Acquire::https?::Proxy(?:::\S+)?) (\S+)$", re.MULTILINE)
 
@@ -30,7 +30,7 @@ class Debian:
         """What the environment and apt's own configuration say. Raises InputError."""
         mirror = env.get(MIRROR, "").rstrip("/")
         if mirror and not _URL.fullmatch(mirror):
-            raise InputError(f"{MIRROR} is no URL: {mirror}", f"write it as {ARCHIVE}, which it takes the place of")
+            raise InputError(f"{MIRROR} is no URL: {mirror}", "write it as http://HOST/debian")
         told = (
             run(["apt-config", "dump", "--format", "%f %v%n", "Acquire"]).stdout if shutil.which("apt-config") else ""
         )
@@ -44,8 +44,8 @@ class Debian:
     @property
     def rewriting(self) -> str:
         """Lines of sed(1) that put the mirror into a list of sources; security updates are beside it, `…-security`."""
-        pairs = {ARCHIVE: self.mirror, SECURITY: f"{self.mirror}-security"} if self.mirror else {}
-        return "".join(f"s#{old} #{new} #\n" for old, new in pairs.items())
+        pairs = {"debian-security": f"{self.mirror}-security", "debian": self.mirror} if self.mirror else {}
+        return "".join(f"s#https\\{{0,1\\}}://[^ /]*/{old} #{new} #\n" for old, new in pairs.items())
 
     def options(self, folder: Path) -> list[str]:
         """Options of mmdebstrap, with files in ``folder``; nothing of it stays in what is made."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackyard.effects.debian import ARCHIVE, Debian
+from stackyard.effects.debian import OWN, Debian
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
 INDEXES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -49,7 +49,7 @@ class Outside:
         yield "proxy: " + ("; ".join(f"{url} ({', '.join(names)})" for url, names in proxies.items()) or "none")
         yield f"package index: {_masked(self.index) if self.index else 'PyPI'}"
         through = "; ".join(dict.fromkeys(map(_masked, self.debian.proxies.values())))
-        mirror = _masked(self.debian.mirror) or ARCHIVE
+        mirror = _masked(self.debian.mirror) or OWN
         yield f"Debian mirror: {mirror}" + (f", through apt's proxy {through}" if through else "")
 
 

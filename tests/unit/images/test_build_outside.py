@@ -8,7 +8,7 @@ import pytest
 
 from stackyard.catalogue import Catalogue
 from stackyard.effects import debian
-from stackyard.effects.debian import ARCHIVE, Debian
+from stackyard.effects.debian import OWN, Debian
 from stackyard.errors import InputError
 from stackyard.images import outside
 from stackyard.images.bake import _secrets
@@ -17,9 +17,9 @@ from stackyard.images.outside import Outside
 from stackyard.images.parts import Recipe
 
 SOURCES = """\
-deb http://deb.debian.org/debian trixie main
-deb http://deb.debian.org/debian trixie-updates main
-deb http://security.debian.org/debian-security trixie-security main
+deb http://archive.example.net/debian trixie main
+deb http://archive.example.net/debian trixie-updates main
+deb http://updates.example.net/debian-security trixie-security main
 """
 """As mmdebstrap writes them."""
 MIRROR = "https://me:word@mirror.example.org/some/debian"
@@ -50,7 +50,7 @@ def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_plain_host_says_where_things_come_from() -> None:
-    assert [*Outside.of({}).told] == ["proxy: none", "package index: PyPI", f"Debian mirror: {ARCHIVE}"]
+    assert [*Outside.of({}).told] == ["proxy: none", "package index: PyPI", f"Debian mirror: {OWN}"]
 
 
 @pytest.mark.usefixtures("apt")

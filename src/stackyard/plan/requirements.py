@@ -178,9 +178,7 @@ def _needed(
 def _room(engine: EngineFacts, machine: Machine, need: int, what: str) -> Iterator[Lack]:
     """An engine on another machine is not looked into."""
     if machine.room is not None and machine.room < need:
-        remedy = (
-            "free space there, with `docker builder prune` and `docker image prune` for a start; or move the engine's"
-        )
+        remedy = "free space there, with `docker builder prune` and `docker image prune` for a start; or move the"
         message = f"{engine.root} has {_gib(machine.room)} free; {what} needs {_gib(need)}"
         yield message, f"{remedy} engine's data to a larger disk (data-root in /etc/docker/daemon.json)"
 

@@ -42,8 +42,12 @@ def container_json(catalogue: Catalogue, image: str) -> dict[str, Any]:
 
 def environments(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
     """Variables of other systems, as the entrypoint reads them."""
-    systems = catalogue.foreign.environments
-    return {system: each.model_dump(mode="json", exclude_defaults=True) for system, each in systems.items()}
+    systems = catalogue.foreign.environments.items()
+    return catalogue.remembered(
+        "environments",
+        "",
+        lambda: {system: each.model_dump(mode="json", exclude_defaults=True) for system, each in systems},
+    )
 
 
 # ---------------------------------------------------------------- contract and endpoints

@@ -13,7 +13,7 @@ import click
 from stackyard.catalogue import Catalogue, load, open_site
 from stackyard.catalogue.problems import Problems
 from stackyard.cli import _options
-from stackyard.deploy import check
+from stackyard.deploy import facts
 from stackyard.effects.host import Host
 from stackyard.events import Event
 from stackyard.images.order import ROOM_MIB, Order, check_repositories, completed, execute, order, push, recorded
@@ -77,7 +77,7 @@ def command(  # noqa: PLR0917 - click passes what it declares
     with reporter("build", output=output) as report:
         for line in Outside.of(os.environ).told if needed or plan_only else ():
             report(Event("note", "build", line))
-        lacks = check.building(host, _usual(catalogue), ROOM_MIB, report) if needed else Problems()
+        lacks = facts.building(host, _usual(catalogue), ROOM_MIB, report) if needed else Problems()
         if not plan_only:
             lacks.check()
         versions = before

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network, ip_network
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.problems import Problems
 from stackyard.deploy.desired import Desired
+from stackyard.deploy.facts import facts
 from stackyard.deploy.observe import Bridge, networks
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
-from stackyard.events import Event, Report
 from stackyard.model.reference import registry
-from stackyard.model.service import Container
 from stackyard.plan.decide import NetworkStep, Plan, Step
 from stackyard.plan.observed import Observed
-from stackyard.plan.requirements import EngineFacts, Machine, for_build, for_site, overlapping
+from stackyard.plan.requirements import for_site, overlapping
 from stackyard.plan.resolved import PlacedNode, ResolvedSite
 from stackyard.plan.text import count
 
@@ -126,27 +125,16 @@ def requirements(host: Host, site: ResolvedSite, plan: Plan) -> None:
     problems.check()
 
 
-def building(host: Host, containers: Mapping[str, Container], room: int, report: Report) -> Problems:
-    """What keeps images that take ``room`` MiB from being built here; what keeps them from running here is reported."""
-    facts = _facts(host, containers.values())
-    problems, lacks = Problems(), [*for_build(*facts, room)]
-    for lack in lacks:
-        problems.at((), *lack)
-    for message, remedy in (each for each in for_site(*facts, containers) if each not in lacks):
-        report(Event("note", "build", f"`stackyard up` will be refused here: {message} ({remedy})"))
-    return problems
-
-
 def _requirements(host: Host, site: ResolvedSite, plan: Plan, problems: Problems) -> None:
     """Note what keeps the plan from being carried out; nothing is asked when there is nothing to do."""
     made = plan.of("create", "recreate", "start", "restart")
     containers = {step.key: site.by_name[step.name].definition for step in made if not step.is_node}
     with ThreadPoolExecutor(2) as pool:
-        facts = pool.submit(_facts, host, containers.values()) if made else None
+        asked = pool.submit(facts, host, containers.values()) if made else None
         bridges = pool.submit(networks, host.engine) if any(_new(step) for step in plan.networks) else None
-    if facts:
+    if asked:
         started = [step.key for step in made if step.key in containers and step.verb in {"create", "start"}]
-        for message, remedy in for_site(*facts.result(), containers, started, len(plan.missing_images)):
+        for message, remedy in for_site(*asked.result(), containers, started, len(plan.missing_images)):
             problems.at((), message, remedy)
     nodes = [node for node in site.nodes if site.node_container(node.name) in {step.name for step in made}]
     address = str(site.site.publish.address)
@@ -158,25 +146,6 @@ def _requirements(host: Host, site: ResolvedSite, plan: Plan, problems: Problems
     if bridges:
         for kind, message in _networks(host, site, plan, bridges.result()):
             problems.at(("networks", kind), message, "choose another network in the site")
-
-
-def _facts(host: Host, made: Iterable[Container]) -> tuple[EngineFacts, Machine]:
-    """What the requirements are held against."""
-    with ThreadPoolExecutor(1) as pool:
-        unread = pool.submit(host.engine.unread, host.state)
-        info, endpoint = host.engine.info, host.engine.endpoint
-    engine = EngineFacts(
-        info.version, info.platform, info.kernel, str(info.root), info.options, endpoint, unread.result()
-    )
-    machine = Machine(
-        kernel=host.kernel(),
-        memory=host.memory(),
-        room=host.room(info.root),
-        capabilities=host.capabilities(),
-        devices=host.existing(device for each in made for device in each.devices),
-        cgroups=host.cgroups(),
-    )
-    return engine, machine
 
 
 def _missing(plan: Plan) -> Iterator[str]:

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 STEPS = Path(__file__).resolve().parent / "steps"
 EXECUTABLE = 0o100
 FOLDER = "/opt/stackyard/container/"
-DESCRIBES = ("contract", "known", "removed", "title", "templates")
+DESCRIBES = ("contract", "environments", "known", "removed", "title", "templates")
 """Keys of container.json that name no file to run."""
 _WORD = re.compile(r"[\w.+/-]+")
 _LITERAL = r"""(?:"[^"]*"|'[^']*')"""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fakes import INFO, FakeEngine, FakeHost
-from stackyard.deploy import check
+from stackyard.deploy import facts
 from stackyard.effects.engine import Engine
 from stackyard.effects.process import Result
 from stackyard.errors import InputError, TimedOutError
@@ -108,15 +108,15 @@ def test_what_an_engine_says_of_itself() -> None:
 )
 def test_what_keeps_a_build_from_beginning(changes: dict[str, str], lacks: dict[str, int], words: str) -> None:
     host = FakeHost(FakeEngine({"info": json.dumps(INFO | changes)}), lacks=lacks)
-    check.building(FakeHost(), {}, ROOM_MIB, pytest.fail).check()
+    facts.building(FakeHost(), {}, ROOM_MIB, pytest.fail).check()
     with pytest.raises(InputError, match=words):
-        check.building(host, {}, ROOM_MIB, pytest.fail).check()
+        facts.building(host, {}, ROOM_MIB, pytest.fail).check()
 
 
 def test_what_only_keeps_images_from_running_is_told_before_they_are_built() -> None:
     told: list[Event] = []
     host = FakeHost(FakeEngine({"info": json.dumps(INFO | {"SecurityOptions": ["name=rootless"]})}))
-    check.building(host, {}, ROOM_MIB, told.append).check()
+    facts.building(host, {}, ROOM_MIB, told.append).check()
     (event,) = told
     assert event.message.startswith("`stackyard up` will be refused here: the Docker engine is rootless")
 

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stackyard.catalogue.layers import SITE, files_in
+from stackyard.catalogue import programs
+from stackyard.catalogue.layers import files_in
 from stackyard.catalogue.problems import near, suggest
 from stackyard.catalogue.yamlsource import Map
 from stackyard.errors import InputError
@@ -20,10 +21,10 @@ from stackyard.model.service import Container, Endpoint, Image, Runtime, Service
 LOCKS = ("entrypoint", "common")
 """Locks that every release has, because images share them as layers."""
 
-_TABLES = ("contract", "templates", "files", "removed")
+_TABLES = ("contract", "templates", "files", "removed", "environment")
 CONCATENATED = ("uses", "pre_start", "post_start", "wait_for")
 T = TypeVar("T")
-_LAST = ("command", "health", "unhealthy", "bootstrap", "overrides", "plain_environment")
+_LAST = ("command", "health", "unhealthy", "bootstrap", "overrides", "system", "plain_environment")
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Catalogue:
     ``images`` are those of the structure, in its order, without those of another SDN, and then what the site's own
     folder adds. ``services`` have fragments and all layers merged in; a service with no image is left out, and stands
     in ``defined`` alone, for what others wait for. ``written`` are services as data, each value with its place.
-    ``layers`` are folders, the lowest first: the release's, the SDN's, and the site's own if it has one. ``folders`` of
+    ``layers`` are folders, the lowest first: the release's, the SDN's, those of the site's sources, and ``own``, the
+    site's own if it has one. ``folders`` of
     a service hold its files; those of the last win. ``known`` are the variables of all services of all SDNs, ``added``
     those of them that only the site's own folder has: images that it does not change need not know them. ``roles`` are
     the usual sets of groups that a node may name. ``foreign`` are names that people bring from elsewhere, ``notes``
@@ -50,6 +52,7 @@ class Catalogue:
     defined: dict[str, Service]
     written: dict[str, Map]
     layers: tuple[Path, ...]
+    own: Path | None
     folders: dict[str, tuple[Path, ...]]
     images: dict[str, tuple[Service, Image]]
     known: tuple[str, ...]
@@ -82,11 +85,6 @@ class Catalogue:
     def release_folder(self) -> Path:
         """Folder of structure, base and locks."""
         return self.root / "releases" / self.release
-
-    @property
-    def own(self) -> Path | None:
-        """The site's own folder."""
-        return next(iter(self.layers[SITE:]), None)
 
     def is_own(self, file: Path) -> bool:
         """Whether a file is in the site's own folder."""
@@ -160,8 +158,14 @@ class Catalogue:
     @property
     def published(self) -> list[str]:
         """References of the published images that images begin with."""
-        found = (service.below(image).published for service, image in self.images.values())
-        return sorted({each.reference for each in found if each})
+        images = [each for service, image in self.images.values() for each in (service.below(image), image)]
+        found = {each.published for each in images} | {copy.published for each in images for copy in each.copies}
+        return sorted({each.reference for each in found if each and each.image})
+
+    def unnamed(self, image: str) -> tuple[str, str] | None:
+        """What keeps an image from being made while the site names no source of its programs, and the remedy."""
+        service, own = self.find(image)
+        return programs.unnamed(own, self.back_end) or programs.unnamed(service.below(own), self.back_end)
 
     def effective(self, image: str) -> Runtime:
         """What the image's entrypoint does: its service's part and its own.

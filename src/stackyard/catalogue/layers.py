@@ -16,11 +16,8 @@ from stackyard.model.service import Container, Endpoint, Image, Variable
 
 LAYER = "layer.yaml"
 SERVICE = "service.yaml"
-NO_SERVICES = {"python", "maven"}
-"""Folders of a layer that are no service's: locks."""
-
-SITE = 2
-"""Place of a site's own layer, after those of release and SDN."""
+NO_SERVICES = {"python", "maven", "sources"}
+"""Folders of a layer that are no service's: locks, and layers of sources."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from stackyard.catalogue import check
+from stackyard.catalogue import check, programs
 from stackyard.catalogue import structure as forms
 from stackyard.catalogue.catalogue import LOCKS, Catalogue
 from stackyard.catalogue.layers import LAYER, Layer, Stack, check_files
@@ -21,6 +22,7 @@ from stackyard.model.foreign import Foreign
 from stackyard.model.release import Bases, Defaults, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Image, Service
+from stackyard.model.site import Source
 
 M = TypeVar("M", bound=Model)
 
@@ -32,12 +34,14 @@ def load(
     structure: Path | None = None,
     own: Path | None = None,
     *,
+    sources: Mapping[str, Source] | None = None,
     partial: bool = False,
 ) -> Catalogue:
     """The catalogue of a release with an SDN.
 
-    ``own`` is the site's own folder, ``structure`` another one than the release's. When it is ``partial``, only what it
-    names is selected, whether a site can run that or not. Raises InputError with all problems.
+    ``own`` is the site's own folder, ``structure`` another one than the release's, ``sources`` are the site's. When it
+    is ``partial``, only what it names is selected, whether a site can run that or not. Raises InputError with all
+    problems.
     """
     folder = root / "releases" / _known(release, releases(root), "release")
     area = sdns(root)[_known(sdn, sdns(root), "SDN")].parent
@@ -47,7 +51,7 @@ def load(
     notes: list[str] = []
     if structure and data is not None:
         data, notes = forms.unfolded(data, foreign, _tag(folder))
-    whole = _whole(root, (folder, area, own), foreign, _structure(data, problems), problems)
+    whole = _whole((folder, area, own), sources or {}, foreign, _structure(data, problems), problems)
     assert data is not None  # noqa: S101 - else there were problems
     everything = _images(whole, problems)
     data, more = forms.named(data, {name: image.base for name, (_, image) in everything.items()}, foreign)
@@ -130,8 +134,8 @@ def _tag(folder: Path) -> str:
 
 
 def _whole(
-    root: Path,
     folders: tuple[Path, Path, Path | None],
+    sources: Mapping[str, Source],
     foreign: Foreign,
     structure: Structure | None,
     problems: Problems,
@@ -141,18 +145,20 @@ def _whole(
     ``folders`` are those of release, SDN and site. Raises InputError with all problems.
     """
     release, area, own = folders
+    root = area.parent
     bases = _file(Bases, release / "base.yaml", problems)
     back_end = _file(Sdn, area / "sdn.yaml", problems)
     usual = defaults(root, problems)
-    layers = (_layer(release, problems), Layer.of(area, back_end[1] if back_end else None))
-    stack = Stack.of(root, (*layers, _own_layer(own, problems)) if own else layers, problems)
+    layers = [_layer(release, problems), Layer.of(area, back_end[1] if back_end else None)]
+    layers += [_layer(each, problems) for each in programs.folders(area, back_end[0], sources)] if back_end else []
+    stack = Stack.of(root, (*layers, *([_own_layer(own, problems)] if own else [])), problems)
     written = _written(root, stack, problems)
     services = {}
     for name, data in written.items():
         service = parse(Service, data, problems)
         if service:
             check.names(data, service, name, problems)
-            services[name] = service
+            services[name] = programs.named(service, back_end[0], sources) if back_end else service
     marks = [each for data in written.values() for each in names_in(data)]
     names = {name for name, _ in marks}
     others = _other_names(root, area) | {name for name, mark in marks if not (own and mark.file.is_relative_to(own))}
@@ -169,6 +175,7 @@ def _whole(
         defined={name: each for name, each in services.items() if each.sdn in (None, back_end[0].sdn)},
         written=written,
         layers=tuple(layer.folder for layer in stack.layers),
+        own=own,
         folders={name: stack.folders(name) for name in services},
         images={},
         known=tuple(sorted(names | others)),

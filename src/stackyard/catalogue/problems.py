@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from stackyard.entrypoint.suggest import closest
 from stackyard.errors import InputError
 
 Loc = tuple[str | int, ...]
+_SOME = 3
 
 
 class Mark(NamedTuple):
@@ -92,6 +93,12 @@ def shown(file: Path) -> str:
         return str(file.resolve().relative_to(Path.cwd()))
     except ValueError:
         return str(file)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names of a list, and how many more there are."""
+    more = f" and {len(names) - _SOME} more" if len(names) > _SOME else ""
+    return f"{', '.join(names[:_SOME])}{more}"
 
 
 def suggest(word: str, known: Iterable[str], what: str) -> str:

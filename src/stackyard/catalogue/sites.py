@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
+from stackyard.catalogue import programs
 from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.container import environments
 from stackyard.catalogue.load import defaults, load, releases, sdns
@@ -20,7 +21,7 @@ from stackyard.entrypoint.values import mask_credentials
 from stackyard.entrypoint.values import parse as parse_value
 from stackyard.errors import InputError
 from stackyard.model.sdn import Sdn
-from stackyard.model.site import Address, ContainerOverrides, Network, Overrides, Site
+from stackyard.model.site import Address, ContainerOverrides, Network, Overrides, Repository, Site
 
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -42,8 +43,10 @@ def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, 
     path = site_path(reference, root)
     site = _read(path, root)
     structure = path.parent / site.structure if site.structure else None
-    catalogue = load(root, site.release, site.sdn, structure, _own(path, site))
+    catalogue = load(root, site.release, site.sdn, structure, _own(path, site), sources=site.sources)
     problems = Problems(source=site.source)
+    for loc, message, remedy in programs.problems(site, catalogue.back_end, programs.taken(catalogue.defined)):
+        problems.at(loc, message, remedy)
     _against(catalogue, site, problems)
     problems.check()
     return site, catalogue
@@ -112,17 +115,23 @@ def _complete(site: Site, root: Path, problems: Problems) -> Site:
 
 def _located(site: Site, folder: Path) -> Site:
     """The site with the keys of its repositories where they are."""
-    found = {
-        name: each.model_copy(update={"key": folder / each.key}) if each.key else each
-        for name, each in site.repositories.items()
+
+    def found(repository: Repository) -> Repository:
+        return repository.model_copy(update={"key": folder / repository.key}) if repository.key else repository
+
+    repositories = {name: found(each) for name, each in site.repositories.items()}
+    sources = {
+        name: each.model_copy(update={"packages": found(each.packages)}) if each.packages else each
+        for name, each in site.sources.items()
     }
-    return site.model_copy(update={"repositories": found})
+    return site.model_copy(update={"repositories": repositories, "sources": sources})
 
 
 def _repositories(site: Site) -> Found:
     """A package repository is signed by a key that is there, or said not to be."""
-    for name, repository in site.repositories.items():
-        loc: Loc = ("repositories", name)
+    found: dict[Loc, Repository] = {("repositories", name): each for name, each in site.repositories.items()}
+    found |= {("sources", name, "packages"): each.packages for name, each in site.sources.items() if each.packages}
+    for loc, repository in found.items():
         if repository.unsigned == bool(repository.key):
             message = "is unsigned and has a key" if repository.key else "has no key"
             yield loc, message, "give `key: FILE`, the public key that signs it, or `unsigned: true`"

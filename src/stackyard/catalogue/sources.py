@@ -44,7 +44,9 @@ def _below(catalogue: Catalogue, service: Service, image: Image, loc: Loc) -> Fo
     if image.base and image.published:
         yield (*loc, "published"), f"is a sub of {image.base} already", "leave `base:` or `published:` out"
     elif image.published:
-        yield from _published(image.published, (*loc, "published"))
+        yield from _published(catalogue, image.published, (*loc, "published"))
+    for index, each in enumerate(image.copies):
+        yield from _published(catalogue, each.published, (*loc, "copies", index, "published"))
     for key in FOR_DISTRIBUTIONS if below.published else ():
         if getattr(image, key):
             message = "is for images of the release's distributions, and this one is made from a published image"
@@ -55,9 +57,17 @@ def _below(catalogue: Catalogue, service: Service, image: Image, loc: Loc) -> Fo
         yield (*loc, "distribution"), message, "leave it out: a sub is on the distribution of its base"
 
 
-def _published(published: Published, loc: Loc) -> Found:
-    """A published image is named by one of tag and digest."""
-    if bool(published.tag) == bool(published.digest):
+def _published(catalogue: Catalogue, published: Published, loc: Loc) -> Found:
+    """A published image is one of a source, or named by one of tag and digest."""
+    known = catalogue.back_end.sources
+    if bool(published.source) != bool(published.name):
+        yield loc, "names half of what is in a source", "give both `source:` and `name:`"
+    elif published.source and published.source not in known:
+        message = f"{catalogue.back_end.title} has no source `{published.source}`"
+        yield (*loc, "source"), message, suggest(published.source, known, "it has")
+    elif not published.source and not published.image:
+        yield loc, "names no image", "give `image:`, or `source:` and `name:`"
+    elif not published.source and bool(published.tag) == bool(published.digest):
         told = "has both a tag and a digest" if published.tag else "has neither a tag nor a digest"
         yield loc, told, "give one of the two"
 

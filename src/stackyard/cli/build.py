@@ -16,7 +16,7 @@ from stackyard.cli import _options
 from stackyard.deploy import facts
 from stackyard.effects.host import Host
 from stackyard.events import Event
-from stackyard.images.order import ROOM_MIB, Order, check_repositories, completed, execute, order, push, recorded
+from stackyard.images.order import ROOM_MIB, Order, check_sources, completed, execute, order, push, recorded
 from stackyard.images.outside import Outside
 from stackyard.images.report import Built, decided, listed
 from stackyard.images.versions import differences
@@ -60,7 +60,8 @@ def command(  # noqa: PLR0917 - click passes what it declares
     opened, catalogue = open_site(site)
     if file is not None:
         runs = catalogue.structure.version
-        catalogue = load(catalogue.root, opened.release, opened.sdn, file, catalogue.own, partial=True)
+        again: dict[str, Any] = {"sources": opened.sources, "partial": True}
+        catalogue = load(catalogue.root, opened.release, opened.sdn, file, catalogue.own, **again)
         notes = [*catalogue.notes]
         if catalogue.structure.version != runs:
             tag = catalogue.structure.version
@@ -69,8 +70,8 @@ def command(  # noqa: PLR0917 - click passes what it declares
             click.echo(f"note: {note}", err=True)
     images = selected(catalogue, base=base, sub=sub, names=names)
     prefix = opened.registry if registry is None else registry
-    check_repositories(catalogue, images, opened.repositories)
-    options: dict[str, Any] = {"registry": prefix, "rebuild": no_cache, "repositories": opened.repositories}
+    check_sources(catalogue, images, opened.packages)
+    options: dict[str, Any] = {"registry": prefix, "rebuild": no_cache, "repositories": opened.packages}
     before = recorded(host, catalogue)
     ordered = order(host.engine, catalogue, images, versions=before, **options)
     needed = refresh or bool(ordered.wanted)

@@ -31,7 +31,7 @@ def command(host: Host, registry: str | None, site: str, output: str) -> None:
         list(catalogue.images),
         registry=prefix,
         versions=recorded(host, catalogue),
-        repositories=opened.repositories,
+        repositories=opened.packages,
     )
     entries = _entries(ordered)
     if output == "json":

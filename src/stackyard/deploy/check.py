@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network, ip_network
 
 from stackyard.catalogue import Catalogue
-from stackyard.catalogue.problems import Problems
+from stackyard.catalogue.problems import Problems, some
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.facts import facts
 from stackyard.deploy.observe import Bridge, networks
@@ -21,8 +21,6 @@ from stackyard.plan.resolved import PlacedNode, ResolvedSite
 from stackyard.plan.text import count
 
 _DONE = {"recreate": "made anew", "remove": "removed", "restart": "restarted"}
-SHOWN = 3
-"""Images that a message names, of those that are missing."""
 MAKE = "make them: stackyard build"
 
 
@@ -158,12 +156,6 @@ def _missing(plan: Plan) -> Iterator[str]:
 def not_there(images: Sequence[object]) -> str:
     """How many images are missing."""
     return f"{len(images)} of the site's images {'is' if len(images) == 1 else 'are'} not there"
-
-
-def some(names: Sequence[str]) -> str:
-    """The first few names of a list."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"{', '.join(names[:SHOWN])}{more}"
 
 
 def _ports(host: Host, site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:

@@ -28,7 +28,7 @@ def ask(probe: Ask) -> str:
     """Ask from the host, as the entrypoint does; empty when the answer is yes, else what was seen."""
     asked = probe.http or probe.tcp or ""
     try:
-        seen = probes.http(asked) if probe.http else probes.tcp(probes.split(asked))
+        seen = probes.http(asked, None, probe.says, probe.reason) if probe.http else probes.tcp(probes.split(asked))
     except ExpressionError as error:
         return str(error)
     return f"{asked}: {seen}" if seen else ""

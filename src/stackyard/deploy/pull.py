@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from stackyard.catalogue import Catalogue
-from stackyard.catalogue.problems import Problems
-from stackyard.deploy.check import MAKE, not_there, some
+from stackyard.catalogue.problems import Problems, some
+from stackyard.deploy.check import MAKE, not_there
 from stackyard.effects.engine import Engine
 from stackyard.effects.host import Host
 from stackyard.events import Event, Report
@@ -97,7 +97,7 @@ def pull(host: Host, site: Site, catalogue: Catalogue, references: Sequence[str]
         images,
         registry=site.registry,
         versions=versions,
-        repositories=site.repositories,
+        repositories=site.packages,
     )
     known = {name: digest.removeprefix(digests.UNPROVEN) for name, digest in digests.read(host).items()}
     puller = _Puller(host.engine, ordered, versions, known, report)

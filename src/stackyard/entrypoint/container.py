@@ -31,6 +31,8 @@ class Container:
         self.known = frozenset(data.get("known") or ())
         self.environments: dict[str, dict[str, Any]] = data.get("environments") or {}
         self.overrides: str = data.get("overrides") or "none"
+        self.system: str = data.get("system") or ""
+        self.environment: dict[str, str] = data.get("environment") or {}
         self.templates: dict[str, dict[str, Any]] = data.get("templates") or {}
         self.command: list[str] = data.get("command") or []
         self.pre_start: list[list[str]] = data.get("pre_start") or []

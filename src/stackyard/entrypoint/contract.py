@@ -30,6 +30,9 @@ _STANDARD = """
 STANDARD = frozenset(_STANDARD.split())
 STANDARD_PREFIXES = ("LC_", "PYTHON", "STACKYARD_", "XDG_", "MALLOC_")
 
+OSLO = "oslo"
+"""The syntax of options that oslo.config has."""
+
 _ANY_BLANKS = ("text", "json")
 _ANY_TEXT = ("str", "secret")
 _BY_FILE = "; if they belong to the value, give {}, the path of a file that holds it"
@@ -74,9 +77,9 @@ def read_environment(
     """Read and validate everything at once.
 
     ``known`` are variables of other images and ``environments`` those of other systems, accepted in silence;
-    ``removed`` those of old, with what became of them; ``overrides`` is ``oslo`` when the image takes
-    OS_<GROUP>__<OPTION>. An empty variable counts as not given, and so does a value that only a platform or another
-    system gives.
+    ``removed`` those of old, with what became of them; ``overrides`` is the syntax of options beyond the contract,
+    ``oslo`` when the image takes OS_<GROUP>__<OPTION>. An empty variable counts as not given, and so does a value that
+    only a platform or another system gives.
     """
     env, renamed = _by_present_names(contract, env)
     removed = {name: text for name, text in (removed or {}).items() if name not in contract}
@@ -125,8 +128,10 @@ def is_secret_key(name: str) -> bool:
     return bool(_SECRET_KEY.fullmatch(name))
 
 
-def override_of(group: str, option: str) -> str:
-    """The variable that oslo.config reads an option from."""
+def override_of(group: str, option: str, syntax: str = OSLO) -> str:
+    """The variable that an option is read from; in oslo.config's ``syntax``, or as ``<WORD>__<SECTION>__<key>``."""
+    if syntax != OSLO:
+        return f"{syntax}__{group}__{option}".replace("-", "DASH")
     return f"OS_{group}__{option}".upper().replace("-", "_").replace(".", "_")
 
 
@@ -327,9 +332,10 @@ def _strangers(
     """Variables that nobody knows and that look like a slip."""
     found = []
     accepted = {*contract, *known}
+    prefixes = (*STANDARD_PREFIXES, *([f"{overrides}__"] if overrides not in {None, OSLO, "none"} else []))
     for name in sorted(env):
         stem = name.removesuffix(FILE)
-        if name in accepted or stem in accepted or name in STANDARD or name.startswith(STANDARD_PREFIXES):
+        if name in accepted or stem in accepted or name in STANDARD or name.startswith(prefixes):
             continue
         stranger = _dressed(name, contract, env, overrides)
         if stranger is None and (owner(name, environments, env[name]) or owner(stem, environments)):
@@ -367,7 +373,7 @@ def _slip(name: str, stem: str, contract: Contract, env: Mapping[str, str]) -> _
 
 def _override(name: str, text: str, overrides: str | None) -> _Stranger | None:
     """What is wrong with an OS_<GROUP>__<OPTION>."""
-    if overrides != "oslo":
+    if overrides != OSLO:
         why = "is an oslo.config override, and this image takes none: remove it, or give it to the image it is for"
         return _Stranger(name, why)
     if _OVERRIDE.fullmatch(name):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .container import Container
-from .contract import FILE, by_fate, is_secret
+from .contract import FILE, OSLO, by_fate, is_secret
 from .expressions import is_expression
 from .failure import BAD_INPUT, Failure
 from .foreign import owner
@@ -174,9 +174,13 @@ def _wrapped(text: str, room: int) -> list[str]:
 def _closing(container: Container, width: int) -> str:
     """What holds for all variables, and what the image does with them."""
     facts = [("Files", f"NAME{FILE}, the path of a file, may be given instead of any NAME. Do so for secrets.")]
-    if container.overrides == "oslo":
+    if container.overrides == OSLO:
         text = "OS_<GROUP>__<OPTION> sets any other option, such as OS_DEFAULT__DEBUG=true."
         facts.append(("Beyond", f"{text} There $name is another option's value, and $$ a dollar."))
+    elif container.overrides != "none":
+        facts.append(("Beyond", f"{container.overrides}__<SECTION>__<key> sets any other option."))
+    if container.system:
+        facts.append(("Also", f"every other variable of {container.system} reaches the process as it is."))
     if container.templates:
         facts.append(("Writes", ", ".join(container.templates)))
     if container.wait_for:

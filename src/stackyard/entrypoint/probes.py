@@ -18,6 +18,8 @@ from .values import mask_credentials
 SECONDS = 2.0
 COMMAND_SECONDS = 20.0
 SERVER_ERROR = 500
+LONGEST = 1 << 20
+"""Bytes of an answer that are read."""
 
 Question = Callable[[], "str | None"]
 """None for yes, else what was seen instead."""
@@ -37,7 +39,7 @@ def _tcp(target: str, _probe: Any, session: Session, _env: Any) -> tuple[str, Qu
 
 def _http(url: str, probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
     url = evaluate(url, session.context)
-    return mask_credentials(url), lambda: http(url, probe.get("ca"))
+    return mask_credentials(url), lambda: http(url, probe.get("ca"), probe.get("says"), probe.get("reason"))
 
 
 def _exec(command: Sequence[str], _probe: Any, session: Session, env: Mapping[str, str]) -> tuple[str, Question]:
@@ -124,10 +126,11 @@ def tcp(address: tuple[str, int]) -> str | None:
     return None
 
 
-def http(url: str, ca: str | None = None) -> str | None:
+def http(url: str, ca: str | None = None, says: str | None = None, why: str | None = None) -> str | None:
     """Whether a URL answers with a status below 500, without any proxy.
 
-    A certificate is checked when there is the ``ca`` to check it with, a file; without one any will do.
+    What it answers has the regular expression ``says`` in it, or else tells with the group of ``why`` what is wrong. A
+    certificate is checked when there is the ``ca`` to check it with, a file; without one any will do.
     """
     from http.client import HTTPConnection, HTTPException  # noqa: PLC0415 - start-up time
     from urllib.parse import urlsplit  # noqa: PLC0415
@@ -140,14 +143,27 @@ def http(url: str, ca: str | None = None) -> str | None:
     connection = _https(host, port, ca) if parts.scheme == "https" else HTTPConnection(host, port, timeout=SECONDS)
     try:
         connection.request("GET", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        status, text = answer.status, answer.read(LONGEST).decode(errors="replace") if says else ""
     except OSError as error:
         return reason(error)
     except HTTPException as error:
         return f"no HTTP answer: {type(error).__name__}"
     finally:
         connection.close()
-    return None if status < SERVER_ERROR else f"status {status}"
+    if status >= SERVER_ERROR:
+        return f"status {status}"
+    return _told(text, says, why) if says else None
+
+
+def _told(text: str, says: str, why: str | None) -> str | None:
+    """What is wrong with an answer."""
+    import re  # noqa: PLC0415 - start-up time
+
+    if re.search(says, text):
+        return None
+    found = dict.fromkeys(each.strip() for each in re.findall(why, text)) if why else {}
+    return "; ".join(each for each in found if each) or "another answer than that of one that works"
 
 
 def _https(host: str, port: int | None, ca: str | None) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 from . import container as containers
 from .contract import FILE, Outcome, Problem, masked, read_environment, secrets
 from .endpoints import Endpoint, from_environment
+from .expressions import evaluate
 from .failure import BAD_INPUT, Failure
 from .foreign import origin, owner
 from .log import hide, say
@@ -41,12 +42,13 @@ class Session:
     def environment(self, env: Mapping[str, str]) -> Mapping[str, str]:
         """What the image's processes are given: this environment without variables of other systems.
 
-        With the contract in plain text if the image asks for it.
+        With what the image adds, and with the contract in plain text if it asks for it.
         """
-        others = self.container.environments
-        env = {name: text for name, text in env.items() if name in self.values or not owner(name, others)}
+        others, own = self.container.environments, {"", self.container.system}
+        env = {name: text for name, text in env.items() if name in self.values or owner(name, others) in own}
+        more = {name: evaluate(text, self.context) for name, text in self.container.environment.items()}
         if not self.container.plain_environment:
-            return env
+            return {**env, **more}
         given = {name: text for name, text in env.items() if not origin(name, text, others)}
         plain = {
             name: given.get(name) or _text(self.container.contract[name].get("type", "str"), value)
@@ -54,7 +56,7 @@ class Session:
             if value is not None
         }
         files = {name + FILE for name in plain}
-        return {**{name: value for name, value in env.items() if name not in files}, **plain}
+        return {**{name: value for name, value in env.items() if name not in files}, **plain, **more}
 
     def path(self, target: str) -> str:
         """Where the file of that name is rendered."""

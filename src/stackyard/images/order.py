@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from stackyard.catalogue import Catalogue
+from stackyard.catalogue.problems import some
 from stackyard.effects.engine import Engine
 from stackyard.effects.files import write_atomically
 from stackyard.effects.host import Host
@@ -73,7 +74,7 @@ def order(
     images; ``downloads`` names caches of downloads apart from the usual ones; ``repositories`` are those of the site.
     Raises InputError when an image needs one that the site has not.
     """
-    check_repositories(catalogue, images, repositories or {})
+    check_sources(catalogue, images, repositories or {})
     bases = {name: base.BaseImage(each, versions[name].base) for name, each in catalogue.bases.items()}
     references = {image: catalogue.reference(image, registry) for image in images}
     found = inspect(engine, [*references.values(), *catalogue.published])
@@ -95,8 +96,12 @@ def order(
     return Order(catalogue, tuple(bases.values()), foundations, made, tuple(decisions), found)
 
 
-def check_repositories(catalogue: Catalogue, images: Sequence[str], repositories: Mapping[str, Repository]) -> None:
-    """Raise InputError when the site lacks a package repository of an image, or of the base of one."""
+def check_sources(catalogue: Catalogue, images: Sequence[str], repositories: Mapping[str, Repository]) -> None:
+    """Raise InputError when the site names no source of an image's programs, or lacks a package repository of it."""
+    lacking = {name: lack for name in images if (lack := catalogue.unnamed(name))}
+    if lacking:
+        message, remedy = next(iter(lacking.values()))
+        raise InputError(f"{some(list(lacking))}: {message}", remedy)
     for name in images:
         service, image = catalogue.images[name]
         for each in (service.below(image), image):

@@ -81,6 +81,7 @@ class RecipeBuilder(SharedStages):
             instructions.append(self._patches(name, service, image, distribution))
             uses.append(self.patcher(distribution))
         uses += [self.maven(lock) for lock in image.maven]
+        uses += dict.fromkeys(self.copied(each.published) for each in image.copies)
         instructions += self._artefacts(name, image)
         instructions += self._setup(name, service, image)
         inputs = published.inputs(image.published, self.foundations.published) if image.published else {}
@@ -136,10 +137,15 @@ class RecipeBuilder(SharedStages):
         return mounts, command, digest(script_digest, *hashes)
 
     def _artefacts(self, name: str, image: Image) -> Iterator[Instruction]:
-        """Maven artefacts."""
+        """Maven artefacts, and files of published images."""
         for lock, directory in image.maven.items():
             text = f"COPY --from={self.maven(lock)} /maven/ {directory}/"
             yield Instruction(text, f"the artefacts of maven/{lock}.txt", {f"set-up of {name}": digest(text)})
+        for each in image.copies:
+            paths = json.dumps([each.path, each.to])
+            says = f"{each.path} of {each.published.reference}"
+            copied = {f"set-up of {name}": digest(paths)}
+            yield Instruction(f"COPY --from={self.copied(each.published)} {paths}", says, copied)
 
     def _packages(self, name: str, service: Service, image: Image, distribution: str) -> Iterator[Instruction]:
         """Debian packages, and the user that owns what is in them."""

@@ -12,6 +12,7 @@ from stackyard.images.foundations import Foundations
 from stackyard.images.parts import ContextFile, Instruction, Stage, digest
 from stackyard.images.versions import MAVEN as MAVEN_PACKAGE
 from stackyard.images.versions import PATCH, PATCHELF, Record, Versions, extracted, listing, tool
+from stackyard.model.service import Published
 
 LIB, APP, PATCHER, PYTHON, MAVEN = "shared.lib", "shared.app", "shared.patcher", "python.common", "shared.maven"
 RUNTIME, STANDALONE = "shared.runtime", "shared.standalone"
@@ -120,6 +121,14 @@ class SharedStages:
             made = Instruction(text, "an interpreter for published images", inputs)
             self.stages[RUNTIME] = Stage(RUNTIME, self.lib(first), (made,))
         return RUNTIME
+
+    def copied(self, image: Published) -> str:
+        """Stage that is a published image, to copy from."""
+        stage = f"published.{digest(image.reference)[:12]}"
+        if stage not in self.stages:
+            inputs = published.inputs(image, self.foundations.published)
+            self.stages[stage] = Stage(stage, image.reference, (), external=True, inputs=inputs)
+        return stage
 
     def maven(self, lock: str) -> str:
         """Stage that has the artefacts of a lock in /maven."""

@@ -102,6 +102,10 @@ class HttpProbe(Model):
     """A URL answers with a status below 500."""
 
     http: str = Field(description="URL; expression.")
+    says: str | None = Field(default=None, description="Regular expression that is found in a right answer.")
+    reason: str | None = Field(
+        default=None, description="Regular expression whose group tells what is wrong, found in another answer."
+    )
 
 
 class ExecProbe(Model):
@@ -226,10 +230,17 @@ class Runtime(Model):
     bootstrap: tuple[BootstrapStep, ...] = Field(
         default=(), description="Steps that make what the service needs, in order."
     )
-    overrides: Literal["oslo", "none"] | None = Field(
+    overrides: Annotated[str, Field(pattern="^(oslo|none|[A-Z][A-Z_]*[A-Z])$")] | None = Field(
         default=None,
         description="Syntax for options beyond the contract; oslo: `OS_<GROUP>__<OPTION>`, whose value is "
-        "oslo.config's own, where `$name` is the value of another option. A variable of the contract is what it is.",
+        "oslo.config's own, where `$name` is the value of another option; a word in capitals, `API`: "
+        "`API__<SECTION>__<key>`. A variable of the contract is what it is.",
+    )
+    system: str = Field(
+        default="", description="System of foreign.yaml whose variables are its own: its processes are given them."
+    )
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="What its processes are given beside the contract: variable -> expression."
     )
     removed: dict[str, str] = Field(default_factory=dict, description="Variables of old, with what became of them.")
     plain_environment: bool = Field(
@@ -239,19 +250,32 @@ class Runtime(Model):
     )
 
 
-class Published(Model):
-    """An image that somebody else has published."""
+DIGEST = "^sha256:[0-9a-f]{64}$"
 
-    image: str = Field(description="Its name as `docker pull` takes it, without tag and digest.")
+
+class Published(Model):
+    """An image that somebody else has published: named here, or by its name in a source of the site."""
+
+    image: str = Field(default="", description="Its name as `docker pull` takes it, without tag and digest.")
+    source: str = Field(default="", description="Source of the site, in place of `image`.")
+    name: str = Field(default="", description="Its name in that source, without the prefix.")
     tag: str | None = Field(default=None, description="Tag; what is below it may change at any time.")
-    digest: str | None = Field(
-        default=None, pattern="^sha256:[0-9a-f]{64}$", description="In place of a tag: always the same contents."
-    )
+    digest: str | None = Field(default=None, pattern=DIGEST, description="In place of a tag: always the same contents.")
 
     @property
     def reference(self) -> str:
-        """The full name."""
+        """The full name; of one in a source that the site does not name, a name that no engine has."""
+        if not self.image:
+            return f"{self.source}/{self.name}"
         return f"{self.image}@{self.digest}" if self.digest else f"{self.image}:{self.tag}"
+
+
+class Copy(Model):
+    """What an image takes out of one that somebody else has published."""
+
+    published: Published = Field(description="That image.")
+    path: str = Field(description="File or directory in it.")
+    to: str = Field(description="Where it is put.")
 
 
 class Image(Runtime):
@@ -286,6 +310,9 @@ class Image(Runtime):
     )
     maven: dict[str, str] = Field(
         default_factory=dict, description="Lock in maven/ of the release -> directory that its artefacts are put into."
+    )
+    copies: tuple[Copy, ...] = Field(
+        default=(), description="Files of published images, which are put over those of its packages."
     )
     run: tuple[str, ...] = Field(default=(), description="Shell lines run as root at build after the packages.")
     directories: tuple[str, ...] = Field(default=(), description="Made at build and given to the service's user.")
@@ -359,6 +386,7 @@ class Container(Model):
     )
     node_pid: bool = Field(default=False, description="Joins the node's PID namespace.")
     node_cgroup: bool = Field(default=False, description="Gets the node's own cgroup subtree.")
+    host_network: bool = Field(default=False, description="It needs the network namespace of a host.")
     hypervisor: bool = Field(default=False, description="VMs run below it: its node has an availability zone.")
     read_only: bool = Field(default=True, description="Its root file system cannot be written.")
     tmpfs: tuple[str, ...] = Field(default=(), description="Beside /tmp and /run/stackyard.")

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from stackyard.model.base import Model
-from stackyard.model.reference import Registry
+from stackyard.model.reference import Registry, Tag
+from stackyard.model.service import DIGEST
 
 
 def _text(value: Any) -> Any:
@@ -106,6 +107,23 @@ class Repository(Model):
     unsigned: bool = Field(default=False, description="It is not signed, and trusted nevertheless.")
 
 
+class Source(Model):
+    """Where programs come from that the catalogue has not: published images, or a package repository."""
+
+    images: Registry | None = Field(default=None, description="Registry and path of published images.")
+    prefix: str | None = Field(default=None, description="What their names begin with, when it is not the usual.")
+    tag: Tag | None = Field(default=None, description="Their tag.")
+    digests: dict[str, Annotated[str, Field(pattern=DIGEST)]] = Field(
+        default_factory=dict, description="Name without the prefix -> digest, in place of the tag."
+    )
+    packages: Repository | None = Field(default=None, description="Repository of packages, in place of images.")
+
+    @property
+    def kind(self) -> Literal["images", "packages"]:
+        """Which of the two it is."""
+        return "packages" if self.packages else "images"
+
+
 class Site(Model):
     """``<name>.yaml``: everything an operator decides."""
 
@@ -138,6 +156,9 @@ class Site(Model):
     repositories: dict[str, Repository] = Field(
         default_factory=dict, description="Name -> package repository, for images that name it."
     )
+    sources: dict[str, Source] = Field(
+        default_factory=dict, description="Name -> where programs come from that the SDN leaves to the site."
+    )
     settings: dict[str, str] = Field(
         default_factory=dict,
         repr=False,
@@ -155,6 +176,11 @@ class Site(Model):
         """Remember the data that it was read from."""
         object.__setattr__(self, "_source", source)
         return self
+
+    @property
+    def packages(self) -> dict[str, Repository]:
+        """Name -> package repository, those of its sources among them."""
+        return {**self.repositories, **{name: each.packages for name, each in self.sources.items() if each.packages}}
 
     def container(self, name: str) -> ContainerOverrides | None:
         """What it says of a container, beyond whether it runs."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from stackyard.catalogue import Catalogue
-from stackyard.catalogue.problems import Problems
+from stackyard.catalogue.problems import Problems, some
 from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.expressions import hostport
 from stackyard.model.service import Container, Service
@@ -19,8 +19,6 @@ from stackyard.plan.said import Said, of_endpoints
 FIRST = 10
 """Host part of the first address given, where the network has room for it."""
 HIGHEST_PORT = 65535
-SHOWN = 3
-"""Containers that a message names, of those that have the same problem."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,18 @@ def _select(catalogue: Catalogue, site: Site, nodes: tuple[PlacedNode, ...], pro
             if where and site.runs(name, default=not container.optional) and container.image in catalogue.images:
                 choices.append(Choice(service, name, container, where))
     _single(choices, problems)
+    _on_hosts(site, choices, problems)
     return tuple(choices)
+
+
+def _on_hosts(site: Site, choices: Iterable[Choice], problems: Problems) -> None:
+    """What needs a host's own network runs on none that has one of its own."""
+    for choice in choices:
+        virtual = [node.name for node in choice.nodes if site.nodes[node.name].kind == "virtual"]
+        if choice.container.host_network and virtual:
+            message = f"{choice.name} needs the network of a host itself, and {some(virtual)} would be virtual"
+            remedy = f"a site has virtual nodes only, today: name groups and services without {choice.name}"
+            problems.at(("nodes", virtual[0], "roles"), message, remedy)
 
 
 def _single(choices: Iterable[Choice], problems: Problems) -> None:
@@ -152,10 +161,7 @@ def _single(choices: Iterable[Choice], problems: Problems) -> None:
         if choice.container.runs == "one" and len(choice.nodes) > 1:
             twice.setdefault(tuple(node.name for node in choice.nodes), []).append(choice.name)
     for nodes, containers in twice.items():
-        more = f" and {len(containers) - SHOWN} more" if len(containers) > SHOWN else ""
-        message = (
-            f"{' and '.join(nodes)} would both run {', '.join(containers[:SHOWN])}{more}, which cannot be a cluster"
-        )
+        message = f"{' and '.join(nodes)} would both run {some(containers)}, which cannot be a cluster"
         problems.at(("nodes", nodes[1], "roles"), message, "name other groups or services for one of them")
 
 

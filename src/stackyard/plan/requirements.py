@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import PurePath
 
+from stackyard.catalogue.problems import some
 from stackyard.model.service import Container
 
 Lack = tuple[str, str]
 """What is wrong, and the remedy."""
 
-SHOWN = 3
-"""Containers that a message names, of those that need the same thing."""
 ARCHITECTURES = ("x86_64", "amd64")
 OLDEST = (20, 10)
 """Version of the oldest engine that is tried."""
@@ -172,7 +171,7 @@ def _needed(
             users.setdefault(name, []).append(key)
     for name, keys in sorted(users.items()):
         if name not in there:
-            yield name, ", ".join(keys[:SHOWN]) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+            yield name, some(keys)
 
 
 def _room(engine: EngineFacts, machine: Machine, need: int, what: str) -> Iterator[Lack]:

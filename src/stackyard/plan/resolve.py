@@ -8,7 +8,7 @@ from typing import Any
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import container_json
-from stackyard.catalogue.problems import Loc, Problems
+from stackyard.catalogue.problems import Loc, Problems, some
 from stackyard.entrypoint.contract import Problem, read_environment
 from stackyard.entrypoint.endpoints import Endpoint, from_environment
 from stackyard.entrypoint.expressions import ExpressionError, evaluate, truth
@@ -17,7 +17,7 @@ from stackyard.entrypoint.formats import is_plain
 from stackyard.model.service import EndpointProbe, HttpProbe, Probe, Runtime, TcpProbe, Wait
 from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
-from stackyard.plan.placement import SHOWN, Choice, Placement, place
+from stackyard.plan.placement import Choice, Placement, place
 from stackyard.plan.resolved import Ask, Mount, PlacedNode, ResolvedContainer, ResolvedSite, Waiting
 from stackyard.plan.said import of_secrets, unheard
 from stackyard.plan.values import Given, Scope, Values, declared, secret_kinds, unreachable_ports
@@ -33,6 +33,7 @@ def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets)
     """
     problems = Problems(source=site.source)
     placement = place(catalogue, site, host, problems)
+    _unnamed(catalogue, placement.choices, problems)
     unreachable_ports(catalogue, placement, problems)
     problems.check()
     unheard(catalogue, site, placement.choices, problems)
@@ -59,6 +60,14 @@ def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets)
         containers=_awaited(containers),
         declarations=values.declarations,
     )
+
+
+def _unnamed(catalogue: Catalogue, choices: Iterable[Choice], problems: Problems) -> None:
+    """The site names the sources of the programs that it runs."""
+    lacking = {each.name: lack for each in choices if (lack := catalogue.unnamed(each.container.image))}
+    for lack in dict.fromkeys(lacking.values()):
+        names = [name for name, each in lacking.items() if each == lack]
+        problems.at(("sources",), f"{some(names)}: {lack[0]}", lack[1])
 
 
 @dataclass
@@ -141,10 +150,8 @@ class _Maker:
             if not containers[0]:
                 self.problems.at(loc, text, f"`stackyard explain IMAGE {name}` tells what it takes")
                 continue
-            first = ", ".join(containers[:SHOWN])
-            more = f" and {len(containers) - SHOWN} more" if len(containers) > SHOWN else ""
             remedy = "give it below `settings` of the site, or correct the catalogue"
-            self.problems.at(loc, f"{text.rstrip('.')}; for {first}{more}", remedy)
+            self.problems.at(loc, f"{text.rstrip('.')}; for {some(containers)}", remedy)
 
     def mounts(self, choice: Choice, node: PlacedNode) -> tuple[Mount, ...]:
         """Volumes, and the node's own cgroups."""
@@ -218,7 +225,7 @@ def _asked(probe: Probe | None, seen: Mapping[str, Any]) -> Ask | None:
         if isinstance(probe, TcpProbe):
             return Ask(tcp=evaluate(probe.tcp, seen))
         if isinstance(probe, HttpProbe):
-            return Ask(http=evaluate(probe.http, seen))
+            return Ask(http=evaluate(probe.http, seen), says=probe.says, reason=probe.reason)
     except ExpressionError:
         return Ask()
     return Ask() if probe else None

@@ -43,11 +43,15 @@ class PlacedNode:
 class Ask:
     """A question that the tool asks by itself, from outside: ``host:port`` accepts, or a URL answers.
 
+    What the URL answers is held against ``says``, and ``reason`` finds in it what is wrong, if they are given.
+
     With neither, it can only be asked inside the container.
     """
 
     tcp: str | None = None
     http: str | None = None
+    says: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

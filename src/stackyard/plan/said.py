@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import held
 from stackyard.catalogue.problems import Loc, Problems, dotted
-from stackyard.entrypoint.contract import override_of
+from stackyard.entrypoint.contract import OSLO, override_of
 from stackyard.entrypoint.values import parse
 from stackyard.model.service import Container, Runtime, Variable
 from stackyard.model.site import Overrides, Site
@@ -39,11 +39,12 @@ def taken(runtime: Runtime, container: Container) -> dict[str, Variable]:
 
 def said(catalogue: Catalogue, site: Site, choice: Choice, node: str) -> dict[str, Said]:
     """What the site says to one container: of all that it hears the nearest word, by variable."""
-    variables = taken(catalogue.effective(choice.container.image), choice.container)
-    return {word.name: word for word in _words(site, choice, node) if word.option or word.name in variables}
+    runtime = catalogue.effective(choice.container.image)
+    words, variables = _words(site, choice, node, runtime.overrides or OSLO), taken(runtime, choice.container)
+    return {word.name: word for word in words if word.option or word.name in variables}
 
 
-def _words(site: Site, choice: Choice, node: str) -> Iterator[Said]:
+def _words(site: Site, choice: Choice, node: str, syntax: str) -> Iterator[Said]:
     """All that is said to one container, the farthest first; not all of it is for it."""
     service, here = choice.service.service, site.nodes[node]
     levels: list[tuple[Loc, Overrides | None]] = [
@@ -56,15 +57,16 @@ def _words(site: Site, choice: Choice, node: str) -> Iterator[Said]:
         yield Said(name, text, ("settings", name))
     for loc, level in levels:
         if level:
-            yield from _of(level, loc)
+            yield from _of(level, loc, syntax)
 
 
-def _of(level: Overrides, loc: Loc) -> Iterator[Said]:
+def _of(level: Overrides, loc: Loc, syntax: str) -> Iterator[Said]:
     for name, text in level.environment.items():
         yield Said(name, text, (*loc, "environment", name))
     for group, options in level.options.items():
         for option, value in options.items():
-            yield Said(override_of(group, option), _text(value), (*loc, "options", group, option), option=True)
+            name = override_of(group, option, syntax)
+            yield Said(name, _text(value), (*loc, "options", group, option), option=True)
 
 
 def _text(value: Any) -> str:
@@ -83,7 +85,7 @@ def _heard(
     for choice in choices:
         variables = taken(catalogue.effective(choice.container.image), choice.container)
         for node in choice.nodes:
-            for word in _words(site, choice, node.name):
+            for word in _words(site, choice, node.name, OSLO):
                 yield choice, word, variables.get(word.name)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import held
 from stackyard.catalogue.problems import Loc, Problems, dotted
-from stackyard.entrypoint.contract import FILE, override_of
+from stackyard.entrypoint.contract import FILE, OSLO, override_of
 from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.entrypoint.expressions import ExpressionError, evaluate, hostport, is_expression
 from stackyard.entrypoint.values import mask_credentials, parse
@@ -209,7 +209,8 @@ class Values:
         """An option of a service is not one that a decided variable sets."""
         for name, variable in runtime.contract.items():
             for match in filter(None, map(_SETS.search, variable.sets)):
-                word = words.get(override_of(*match.groups()))
+                group, option = match.groups()
+                word = words.get(override_of(group, option, runtime.overrides or OSLO))
                 decided = variable.secret or self._decided(Slot(choice, node, runtime, name, variable), None)
                 if word and decided and word.loc not in self._told:
                     self._told.add(word.loc)

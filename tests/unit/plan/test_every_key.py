@@ -23,12 +23,15 @@ DEMO = {
 HYPERVISOR = "libvirt"
 REFUSED = {"release", "sdn", "networks.management", "networks.tunnel"}
 """Refused while the site runs: tests/unit/deploy/test_up.py."""
+REPOSITORY = ("url", "suite", "components", "key", "unsigned")
 ELSEWHERE = {
     "site",  # another site
     "catalogue",  # what a layer changes: tests/unit/catalogue/test_layers.py
     "structure",  # which images it has, and under which tag
     "nodes.options",  # never taken: options belong to a service
-    *(f"repositories.{key}" for key in ("url", "suite", "components", "key", "unsigned")),  # images are made with them
+    *(f"repositories.{key}" for key in REPOSITORY),  # images are made with them
+    *(f"sources.{key}" for key in ("images", "prefix", "tag", "digests")),  # tests/unit/catalogue/test_programs.py
+    *(f"sources.packages.{key}" for key in REPOSITORY),
 }
 
 

@@ -91,7 +91,7 @@ def _names(loc: Loc, source: Source, names: set[str]) -> Iterator[tuple[Loc, str
 
 
 def unnamed(image: Image, back_end: Sdn) -> tuple[str, str] | None:
-    """What an image lacks whose programs come from a source that the site does not name, and the remedy."""
+    """What is missing for an image whose programs come from a source that the site does not name, and the remedy."""
     for each in (image.published, *(copy.published for copy in image.copies)):
         if each and each.source and not each.image:
             title = back_end.sources[each.source].title if each.source in back_end.sources else each.source
@@ -99,5 +99,5 @@ def unnamed(image: Image, back_end: Sdn) -> tuple[str, str] | None:
                 f"add to the site file: sources: {{{each.source}: {{images: REGISTRY/PATH, tag: TAG}}}}, or "
                 f"{{packages: {{url: …, suite: …, key: FILE}}}}"
             )
-            return f"it takes {title}, and the site names no source of them", remedy
+            return f"the site names no source of {title}", remedy
     return None

@@ -101,7 +101,7 @@ def check_sources(catalogue: Catalogue, images: Sequence[str], repositories: Map
     lacking = {name: lack for name in images if (lack := catalogue.unnamed(name))}
     if lacking:
         message, remedy = next(iter(lacking.values()))
-        raise InputError(f"{some(list(lacking))}: {message}", remedy)
+        raise InputError(f"{message}, for {some(list(lacking))}", remedy)
     for name in images:
         service, image = catalogue.images[name]
         for each in (service.below(image), image):

@@ -67,7 +67,7 @@ def _unnamed(catalogue: Catalogue, choices: Iterable[Choice], problems: Problems
     lacking = {each.name: lack for each in choices if (lack := catalogue.unnamed(each.container.image))}
     for lack in dict.fromkeys(lacking.values()):
         names = [name for name, each in lacking.items() if each == lack]
-        problems.at(("sources",), f"{some(names)}: {lack[0]}", lack[1])
+        problems.at(("sources",), f"{lack[0]}, for {some(names)}", lack[1])
 
 
 @dataclass

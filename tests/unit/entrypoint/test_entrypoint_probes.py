@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -26,13 +27,14 @@ def listening():
 
 @pytest.fixture(scope="module")
 def web():
-    """A web server that answers /NUMBER with that status."""
+    """A web server that answers /NUMBER with that status, and with what is asked after the `?`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(int(self.path.strip("/").split("?")[0]))
             self.send_header("Location", "http://127.0.0.1:1/")
             self.end_headers()
+            self.wfile.write(unquote(self.path.partition("?")[2]).encode())
 
         def log_message(self, *_):
             """Be quiet."""
@@ -71,6 +73,19 @@ def test_a_web_server_that_answers_is_there(web, status):
 def test_a_web_server_in_trouble_is_not(web):
     assert ask_http(f"{web}/503") == "status 503"
     assert ask_http(f"http://127.0.0.1:{free_port()}/") == "connection refused"
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        ("<state>up</state>", None),
+        ("<state>down</state><why>database</why><why>database</why><why> queue</why>", "database; queue"),
+        ("<state>down</state>", "another answer than that of one that works"),
+        ("", "another answer than that of one that works"),
+    ],
+)
+def test_what_a_web_server_says_counts_where_it_is_asked_for(web, answer, seen):
+    assert ask_http(f"{web}/200?{quote(answer)}", None, "<state>up<", "<why>(.*?)<") == seen
 
 
 def test_what_is_no_web_server_is_not(listening, monkeypatch):

@@ -64,6 +64,27 @@ def test_an_image_that_asks_for_it_gets_its_contract_as_plain_variables(image, t
     assert image.start(*arguments, env=given).stdout == 'not shown  192.0.2.10 8775 false a,b ["c"] .\n'
 
 
+GIVEN = {"KEYSTONE_SERVER": "192.0.2.10", "ADMIN_PASSWORD": "not shown"}
+OTHERS = {"Vendor": {"names": ["XMPP_*"]}, "Kolla": {"names": ["KOLLA_*"]}}
+
+
+def test_processes_get_what_the_image_adds_and_variables_of_its_own_system(image):
+    program = 'echo "$XMPP_PORT ${KOLLA_BASE-none} ${USER_ID-none} $WHERE"'
+    image.data |= {"environments": OTHERS, "system": "Vendor", "command": ["sh", "-c", program]}
+    image.data["environment"] = {"USER_ID": "", "WHERE": "{{ KEYSTONE_SERVER }}"}
+    env = {**GIVEN, "XMPP_PORT": "5269", "KOLLA_BASE": "x", "USER_ID": "1999"}
+    assert image.start(env=env).stdout == "5269 none  192.0.2.10\n"
+    del image.data["system"]
+    assert image.start(env=env).stdout == " none  192.0.2.10\n"
+
+
+def test_options_of_an_image_that_reads_them_in_sections(image):
+    image.data |= {"overrides": "API", "command": ["sh", "-c", "echo $API__DEFAULTS__log_level"]}
+    done = image.start(env={**GIVEN, "API__DEFAULTS__log_level": "SYS_DEBUG"})
+    assert (done.stdout, "API__" in done.stderr) == ("SYS_DEBUG\n", False)
+    assert "API__<SECTION>__<key> sets any other option" in image.start("explain").stdout
+
+
 def test_a_command_that_is_not_there(image):
     done = image.start("no-such-program")
     assert done.returncode == 127

@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from resolved_sites import TOY, Resolve, resolved
+from resolved_sites import FACTS, TOY, Resolve, counted, resolved
 from stackyard.catalogue import open_site
 from stackyard.errors import InputError
+from stackyard.plan.resolve import resolve
 from stackyard.plan.resolved import ResolvedSite
 
 SPREAD = {
@@ -72,6 +74,17 @@ def test_a_second_node_for_what_cannot_be_a_cluster_is_one_sentence() -> None:
         "which cannot be a cluster"
     )
     assert caught.value.hint == "name other groups or services for one of them"
+
+
+def test_what_needs_the_network_of_a_host_is_refused_on_a_virtual_node() -> None:
+    site, catalogue = open_site("demo")
+    service = catalogue.services["ovn"]
+    needy = service.containers["ovs-db"].model_copy(update={"host_network": True})
+    changed = service.model_copy(update={"containers": {**service.containers, "ovs-db": needy}})
+    with pytest.raises(InputError) as caught:
+        resolve(replace(catalogue, services={**catalogue.services, "ovn": changed}), site, FACTS, counted())
+    told = "nodes.compute1.roles: ovs-db needs the network of a host itself, and compute1, compute2 would be virtual"
+    assert caught.value.message.endswith(told)
 
 
 def test_a_group_that_nobody_runs_is_told_with_who_needs_it() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from registry import registry as served
 from stackyard.effects.engine import Engine
@@ -76,3 +77,40 @@ def test_a_registry_that_does_not_answer_is_told(tmp_path: Path) -> None:
         assert "docker image push localhost:1/yard/bare:1 failed" in failed.stderr
     finally:
         run(DOCKER, "image", "rm", "--force", "localhost:1/yard/bare:1", check=False)
+
+
+VENDOR = {
+    "plain/sdn.yaml": "sdn: plain\ntitle: Plain\nencapsulations: [vxlan]\nsources: {vendor: {title: vendor's programs}}\n",
+    "plain/thing/service.yaml": "service: thing\ntitle: Thing\nsdn: plain\nuser: 2999\nimages: {thing: {description: One.}}\n"
+    "containers: {thing: {image: thing, project: thing, group: controller}}\n",
+    "plain/sources/vendor/images/layer.yaml": "extends:\n"
+    "  thing: {images: {thing: {published: {source: vendor, name: thing}, command: [/thing]}}}\n",
+}
+
+
+def test_published_images_are_mirrored_and_then_taken_by_digest(registry: str, tmp_path: Path) -> None:
+    shutil.copytree(SMALL, tmp_path / "catalogue")
+    for name, text in VENDOR.items():
+        (tmp_path / "catalogue" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "catalogue" / name).write_text(text)
+    with (tmp_path / "catalogue/releases/1/structure.yaml").open("a") as structure:
+        structure.write("  thing:\n")
+    site = tmp_path / "catalogue/sites/small.yaml"
+    site.write_text(f"{site.read_text()}sources: {{vendor: {{images: push.test/vendor, tag: R1}}}}\n")
+    env = {"STACKYARD_CATALOGUE": str(tmp_path / "catalogue"), "STACKYARD_STATE": str(tmp_path / "state")}
+    copy = f"{registry}/yard/vendor/thing:R1"
+    made = [copy, "push.test/vendor/thing:R1"]
+    run("sh", "-c", f"tar -c -C {tmp_path} catalogue/sites | {DOCKER} image import - push.test/vendor/thing:R1")
+    try:
+        mirrored = Tool()("mirror", "--site", "small", "--registry", f"{registry}/yard", **env)
+        told = yaml.safe_load(mirrored.stdout.partition("In the site file:\n")[2])
+        digest = told["sources"]["vendor"]["digests"]["thing"]
+        assert told == {"sources": {"vendor": {"images": f"{registry}/yard/vendor", "digests": {"thing": digest}}}}
+        run(DOCKER, "image", "rm", "--force", copy, "push.test/vendor/thing:R1")
+        site.write_text(site.read_text().rpartition("sources:")[0] + yaml.safe_dump(told))
+        again = Tool()("mirror", "--site", "small", "--registry", f"{registry}/again", "--output", "json", **env)
+        (image,) = json.loads(again.stdout)["images"]
+        made.append(image["reference"])
+        assert image["digest"] == digest
+    finally:
+        run(DOCKER, "image", "rm", "--force", *made, check=False)

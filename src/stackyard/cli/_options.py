@@ -14,7 +14,7 @@ from stackyard.errors import StackyardError
 from stackyard.model.reference import prefix
 
 DEMO = "demo"
-_OF_A_SITE = re.compile(r"\bstackyard (build|down|env|explain|images|logs|show|status|up|verify)\b(?!, process)")
+_OF_A_SITE = re.compile(r"\bstackyard (build|down|env|explain|images|logs|mirror|show|status|up|verify)\b(?!, process)")
 """A command that is about one site, in a text; not the holder of a lock."""
 
 

@@ -200,16 +200,20 @@ def push(host: Host, decisions: Sequence[Decision], report: Report) -> dict[str,
 
     Raises CommandError at the first that fails.
     """
-    engine, pushed = host.engine, dict[str, str]()
+    found = {}
     for decision in decisions:
-        begun = time.monotonic()
-        lines: list[str] = []
-        report(Event("started", decision.image, f"pushing {decision.reference}"))
-        if engine.stream("image", "push", decision.reference, on_line=lines.append):
-            said = "\n".join(lines[-5:])
-            raise CommandError(f"docker image push {decision.reference} failed:\n{said}", "sign in with docker login?")
-        pushed[decision.reference] = inspect(engine, [decision.reference])[decision.reference].digest
-        digests.update(host, pushed)
-        told = f"pushed {decision.reference}, {pushed[decision.reference]}"
-        report(Event("done", decision.image, told, time.monotonic() - begun))
-    return pushed
+        found[decision.reference] = pushed(host.engine, decision.image, decision.reference, report)
+        digests.update(host, found)
+    return found
+
+
+def pushed(engine: Engine, image: str, reference: str, report: Report) -> str:
+    """Push an image by its name on the engine; returns its digest. Raises CommandError."""
+    begun, lines = time.monotonic(), list[str]()
+    report(Event("started", image, f"pushing {reference}"))
+    if engine.stream("image", "push", reference, on_line=lines.append):
+        said = "\n".join(lines[-5:])
+        raise CommandError(f"docker image push {reference} failed:\n{said}", "sign in with docker login?")
+    digest = inspect(engine, [reference])[reference].digest
+    report(Event("done", image, f"pushed {reference}, {digest}", time.monotonic() - begun))
+    return digest

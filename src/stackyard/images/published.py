@@ -52,8 +52,8 @@ def handed_over(data: Mapping[str, Any], found: Found) -> dict[str, Any]:
     return {**data, "command": command, "known": sorted({*data["known"], *found.variables})}
 
 
-def ensure(engine: Engine, references: Iterable[str], architecture: str, report: Report) -> dict[str, Found]:
-    """Published images as the engine has them; those that it has not are pulled.
+def ensure(engine: Engine, references: Iterable[str], architecture: str | None, report: Report) -> dict[str, Found]:
+    """Published images as the engine has them, for any architecture or one; those that it has not are pulled.
 
     Raises CommandError when one cannot be pulled, InputError when one is for another architecture.
     """
@@ -73,7 +73,7 @@ def ensure(engine: Engine, references: Iterable[str], architecture: str, report:
         if reference not in found:
             raise InputError(f"the engine has {reference} by another name", "write it as `docker image ls` shows it")
         own = found[reference].architecture
-        if own != architecture:
+        if architecture and own != architecture:
             raise InputError(
                 f"the published image {reference} is for {own}, and this engine for {architecture}",
                 "name one that is published for this architecture",

@@ -80,8 +80,10 @@ def test_a_registry_that_does_not_answer_is_told(tmp_path: Path) -> None:
 
 
 VENDOR = {
-    "plain/sdn.yaml": "sdn: plain\ntitle: Plain\nencapsulations: [vxlan]\nsources: {vendor: {title: vendor's programs}}\n",
-    "plain/thing/service.yaml": "service: thing\ntitle: Thing\nsdn: plain\nuser: 2999\nimages: {thing: {description: One.}}\n"
+    "plain/sdn.yaml": "sdn: plain\ntitle: Plain\nencapsulations: [vxlan]\n"
+    "sources: {vendor: {title: vendor's programs}}\n",
+    "plain/thing/service.yaml": "service: thing\ntitle: Thing\nsdn: plain\nuser: 2999\n"
+    "images: {thing: {description: One.}}\n"
     "containers: {thing: {image: thing, project: thing, group: controller}}\n",
     "plain/sources/vendor/images/layer.yaml": "extends:\n"
     "  thing: {images: {thing: {published: {source: vendor, name: thing}, command: [/thing]}}}\n",

@@ -336,8 +336,14 @@ def test_health_says_that_a_server_does_no_work(single: Site) -> None:
 def test_data_of_another_cluster_is_refused_before_it_starts(single: Site, database: str) -> None:
     upper, path = database.upper(), f"/var/lib/{database}"
     nodes = {"cassandra": "CONFIGDB_NODES"}.get(database, f"{upper}_NODES")
-    values = {f"{upper}_CLUSTER_NAME": "another", nodes: "127.0.0.1", "HOST_IP": "127.0.0.1", "PROBE_PASSWORD": "a"}
-    values |= {"CASSANDRA_PASSWORD": "b", "CASSANDRA_ADMIN_PASSWORD": "c", "ZOOKEEPER_QUORUM_PASSWORD": "d"}
+    values = {f"{upper}_CLUSTER_NAME": "another", nodes: "127.0.0.1", "HOST_IP": "127.0.0.1"}
+    passwords = (
+        "CASSANDRA_PASSWORD",
+        "CASSANDRA_ADMIN_PASSWORD",
+        "CASSANDRA_PROBE_PASSWORD",
+        "ZOOKEEPER_QUORUM_PASSWORD",
+    )
+    values |= dict.fromkeys(passwords, "example")
     image = engine("inspect", "--format", "{{.Config.Image}}", single.container(database)).strip()
     volume = f"{single.name}-db1-{database}:{path}"
     words = [word for name, value in values.items() for word in ("--env", f"{name}={value}")]

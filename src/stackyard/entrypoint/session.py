@@ -45,7 +45,11 @@ class Session:
         With what the image adds, and with the contract in plain text if it asks for it.
         """
         others, own = self.container.environments, {"", self.container.system}
-        env = {name: text for name, text in env.items() if name in self.values or owner(name, others) in own}
+        env = {
+            name: text
+            for name, text in env.items()
+            if name.removesuffix(FILE) in self.values or owner(name, others) in own
+        }
         more = {name: evaluate(text, self.context) for name, text in self.container.environment.items()}
         if not self.container.plain_environment:
             return {**env, **more}

@@ -84,7 +84,7 @@ class BaseImage:
         argv += [f"--dpkgopt={option}" for option in OPTIONS]
         argv += [f"--customize-hook={hook}" for hook in HOOKS]
         argv += [PIN.format(pins=shlex.quote(self._pins)), UNPIN] if self.versions else []
-        return [*argv, *options, self.distribution.suite, target]
+        return [*argv, *self.distribution.bootstrap, *options, self.distribution.suite, target]
 
     @property
     def _pins(self) -> str:

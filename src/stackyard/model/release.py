@@ -23,6 +23,7 @@ class Distribution(Model):
     suite: str = Field(description="Debian suite.")
     packages: tuple[str, ...] = Field(description="Packages of the base image.")
     python: str = Field(description="Version of Python in the suite, `3.13`.")
+    bootstrap: tuple[str, ...] = Field(default=(), description="Options of mmdebstrap, beside those of every suite.")
 
 
 class Bases(Model):

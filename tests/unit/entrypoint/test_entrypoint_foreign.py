@@ -221,6 +221,14 @@ def test_processes_are_not_given_what_belongs_to_others(image):
     assert "OTHERS_NODENAME" not in told
 
 
+def test_processes_are_given_the_files_of_secrets_whose_names_begin_as_those_of_others(image, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    image.data |= {"environments": {"Others": {"names": ["ADMIN_*"]}}, "command": ["sh", "-c", "env"], "templates": {}}
+    told = image.start(env={"KEYSTONE_SERVER": "h", "ADMIN_PASSWORD_FILE": str(secret)}).stdout
+    assert f"ADMIN_PASSWORD_FILE={secret}" in told
+
+
 def test_plain_environment_has_the_value_that_counts(image):
     image.data |= {"plain_environment": True, "command": ["sh", "-c", "echo $METADATA_PORT"], "templates": {}}
     env = {"KEYSTONE_SERVER": "h", "ADMIN_PASSWORD": "x", "METADATA_PORT": "tcp://10.0.0.1:80"}

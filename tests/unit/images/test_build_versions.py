@@ -94,6 +94,13 @@ def test_versions_are_part_of_the_base_and_pinned_where_it_is_made(small: Catalo
     assert any("Pin: version 2.41-12\n" in part for part in pinned.command("-"))
 
 
+def test_a_distribution_is_made_with_the_options_that_it_names_and_is_another_one_with_them(small: Catalogue) -> None:
+    plain = BaseImage(small.base)
+    hooked = BaseImage(small.base.model_copy(update={"bootstrap": ("--hook-dir=/hooks",)}))
+    assert [each for each in hooked.command("-") if each not in plain.command("-")] == ["--hook-dir=/hooks"]
+    assert hooked.reference != plain.reference
+
+
 class Engine:
     """Stands for the container that asks the mirror."""
 

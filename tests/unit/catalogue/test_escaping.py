@@ -273,7 +273,7 @@ def test_a_way_round_the_escape_is_found(source: str) -> None:
 
 def options(image: str, path: str, folder: Path, **given: str) -> Callable[[str, str], str]:
     """Render a file of an image and return how oslo.config reads an option of it."""
-    case = Case(next(each for each in CATALOGUES if image in each.images), image)
+    case = Case(CATALOGUES[0], image)
     files, problems = case.render({**dict.fromkeys(case.free, "x"), **given})
     assert problems == []
     file = folder / "read.conf"

@@ -83,7 +83,7 @@ def _context(folder: Path, base: str) -> None:
     subprocess.run([uv, "pip", "install", "--quiet", "--require-hashes", *target, "-r", lock], check=True)
     shutil.copytree(HERE / "standin", folder / "standin", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(HERE / "plugins", folder / "plugins", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(HERE / "images.yaml", folder / "standin")
+    shutil.copy(HERE / "images.yaml", folder)
     environment = {"PYTHONPATH": f"{folder}:{folder / 'lib'}"}
     schema = subprocess.run([sys.executable, "-m", "standin.schema"], env=environment, capture_output=True, check=True)
     (folder / "standin/schema.json").write_bytes(schema.stdout)

@@ -387,7 +387,7 @@ def main() -> None:
     words = [Path(sys.argv[0]).name, *sys.argv[1:]]
     if "provisioner" in words:
         return provision()
-    images = yaml.safe_load((HERE / "images.yaml").read_text())["images"]
+    images = yaml.safe_load((HERE.parent / "images.yaml").read_text())["images"]
     image = next(each for each in images.values() if each.get("program") in words)
     kind = next((word.removeprefix("--nodetype=contrail-") for word in words if word.startswith("--nodetype=")), "")
     given = [following for word, following in pairwise(words) if word in {"-c", "--conf_file"}]

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from kazoo.exceptions import NodeExistsError, NoNodeError
-
 KEYSPACE = "config_db_uuid"
 TABLES = "obj_uuid_table", "obj_fq_name_table"
 
@@ -42,10 +40,14 @@ class CassandraStore:
     def remove(self, item: dict[str, Any]) -> None:
         self._run(f"DELETE FROM {KEYSPACE}.obj_uuid_table WHERE key=%s", item["uuid"])
         self._run(f"DELETE FROM {KEYSPACE}.obj_fq_name_table WHERE key=%s AND column1=%s", *_row(item))
+        from kazoo.exceptions import NoNodeError
+
         with suppress(NoNodeError):
             self.connected()[1].delete(_path(item))
 
     def claim(self, item: dict[str, Any]) -> str:
+        from kazoo.exceptions import NodeExistsError
+
         client = self.connected()[1]
         try:
             client.create(_path(item), item["uuid"].encode(), makepath=True)

@@ -27,6 +27,7 @@ LABEL = "stand-in.identity"
 DOCKERFILE = """\
 FROM {base}
 RUN useradd --uid 1999 --user-group --create-home contrail
+COPY lib /opt/lib
 COPY . /opt
 RUN ln -s /opt/standin/entrypoint.py /entrypoint.sh \\
  && {links} \\

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-TABLE = yaml.safe_load((Path(__file__).parents[1] / "images.yaml").read_text())
+TABLE = yaml.safe_load((Path(__file__).resolve().parents[1] / "images.yaml").read_text())
 Variables = dict[str, str]
 
 

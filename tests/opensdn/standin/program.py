@@ -28,7 +28,7 @@ from standin.config_api import ConfigApi, Keystone
 from standin.store import CassandraStore, named
 from standin.web import Refused, serve
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
 DEFAULT_PORTS = {"api": 8082, "redis": 6379, "collector": 8086, "xmpp": 5269}
 
 
@@ -233,15 +233,14 @@ def listen(address: str, port: int, talk: str) -> None:
         opened.bind((address, port))
     except OSError as error:
         sys.exit(f"cannot listen on {address}:{port}: {error}")
+    _OPEN.append(opened)
     if talk != "udp":
         opened.listen(64)
-    threading.Thread(
-        target=_accept if talk != "udp" else time.sleep, args=(opened, talk) if talk != "udp" else (1,)
-    ).start()
-    _OPEN.append(opened)
+        threading.Thread(target=_accept, args=(opened, talk), daemon=True).start()
 
 
-_OPEN: list[socket.socket] = []
+_OPEN: list[Any] = []
+"""What must not be closed while the process runs."""
 
 
 def _accept(opened: socket.socket, talk: str) -> None:
@@ -355,7 +354,8 @@ def elected(image: Mapping[str, Any], settings: Mapping[str, Mapping[str, str]])
     client = {"servers": addresses(settings["DEFAULTS"]["zk_server_ip"], 2181)}
     while True:
         try:
-            made = next(servers.zookeeper(client))
+            asked = servers.zookeeper(client)
+            made = next(asked)
             print("waiting to be elected as master", flush=True)
             lock = made.Lock(image["elects"], socket.gethostname())
             lock.acquire()
@@ -364,7 +364,7 @@ def elected(image: Mapping[str, Any], settings: Mapping[str, Mapping[str, str]])
             time.sleep(2)
             continue
         made.add_listener(lambda state: os._exit(2) if state == "LOST" else None)
-        _OPEN.append(lock)
+        _OPEN.extend((asked, lock))
         return
 
 
@@ -393,9 +393,11 @@ def main() -> None:
     given = [following for word, following in pairwise(words) if word in {"-c", "--conf_file"}]
     written = [file["path"] for file in image["files"] if "overrides" in file or image.get("reads") == "javascript"]
     paths = [path.replace("${NODE_TYPE}", kind) for path in given or written]
-    if "files" in image and not Path(paths[0]).exists() and "named" not in words[0] and words[0] != "dnsmasq":
+    if words[0] == "contrail-named":
+        paths = []
+    if paths and not Path(paths[0]).exists():
         sys.exit(f"config file {paths[0]} is not present")
-    settings = read_settings(image.get("reads", "python"), paths) if paths and "named" not in words[0] else {}
+    settings = read_settings(image.get("reads", "python"), paths) if paths else {}
     process = f"contrail-{kind}-nodemgr" if kind else image.get("process", image["program"])
     status = Status(process, image.get("reads") is None, image.get("enough", ""))
     if "elects" in image:

@@ -74,10 +74,10 @@ def test_sections_and_keys_with_dashes_are_written_with_the_word(tmp_path: Path)
 
 def test_a_program_in_c_takes_no_option_twice_and_cuts_at_a_hash(tmp_path: Path) -> None:
     path = tmp_path / "control.conf"
-    path.write_text("[CONFIGDB]\nrabbitmq_password=half#lost\n")
-    assert read_settings("boost", [str(path)])["CONFIGDB"]["rabbitmq_password"] == "half"
+    path.write_text("[CONFIGDB]\nrabbitmq_vhost=half#lost\n")
+    assert read_settings("boost", [str(path)])["CONFIGDB"]["rabbitmq_vhost"] == "half"
     path.write_text("[DEFAULT]\nhostname=a\n[DEFAULT]\nhostname = a\n")
-    with pytest.raises(SystemExit, match="'--DEFAULT.hostname' cannot be specified more than once"):
+    with pytest.raises(SystemExit, match=r"'--DEFAULT\.hostname' cannot be specified more than once"):
         read_settings("boost", [str(path)])
 
 

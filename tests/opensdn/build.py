@@ -40,7 +40,10 @@ ENTRYPOINT ["/entrypoint.sh"]
 def identity(base: str) -> str:
     """Hash of all that the images are made of."""
     files = sorted(path for path in HERE.rglob("*") if path.is_file() and path.suffix not in {".pyc", ".md"})
-    parts = [base.encode(), *(part for path in files for part in (str(path).encode(), path.read_bytes()))]
+    parts = [
+        base.encode(),
+        *(part for path in files for part in (str(path.relative_to(HERE)).encode(), path.read_bytes())),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 

@@ -106,6 +106,8 @@ def networks_of_neutron() -> None:
         context = {"operation": operation, "tenant_id": "a" * 32}
         return ask(f"http://127.0.0.1:{PORT}/neutron/{resource}", {"context": context, "data": data})[0]
 
+    groups = neutron("security_group", "READALL", filters={"tenant_id": ["a" * 32]})
+    assert [group["name"] for group in groups] == ["default"]
     network = neutron("network", "CREATE", resource={"name": "blue"})["id"]
     neutron("subnet", "CREATE", resource={"network_id": network, "cidr": "198.51.100.0/24"})
     port = neutron("port", "CREATE", resource={"network_id": network, "device_id": "vm"})

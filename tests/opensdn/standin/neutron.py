@@ -34,6 +34,8 @@ class Neutron:
             raise Refused(404, f"no Neutron resource {resource}")
         context, data = body["context"], body["data"]
         operation = context["operation"]
+        if resource == "security_group" and context.get("tenant_id"):
+            self._project(context["tenant_id"])
         if operation == "CREATE":
             return self._create(resource, context, data["resource"])
         if operation in {"READALL", "READCOUNT"}:
@@ -59,10 +61,13 @@ class Neutron:
         return [item for item in items if all(fits(item, key, values) for key, values in filters.items())]
 
     def _project(self, identity: str) -> Object:
-        """Return the project of a tenant, made when it is asked for first, as with Keystone's projects."""
+        """Return the project of a tenant, made when it is asked for first, with a security group as Neutron's."""
         identity = str(uuid.UUID(identity))
         found = self.api.store.get(identity)
-        return found or self.api.create("project", {"uuid": identity, "fq_name": ["default-domain", identity]})
+        if found is None:
+            found = self.api.create("project", {"uuid": identity, "fq_name": ["default-domain", identity]})
+            self._create("security_group", {}, {"name": "default", "tenant_id": identity.replace("-", "")})
+        return found
 
     def _create(self, resource: str, context: Object, given: Object) -> Object:
         tenant = given.get("tenant_id") or given.get("project_id") or context.get("tenant_id")

@@ -17,6 +17,8 @@ What this adds to Nova's own commands:
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import importlib.util
 import os
 import sys
 import uuid
@@ -26,11 +28,7 @@ from typing import Any
 
 REPORTED = Path("/run/stackyard/reported")
 IDENTITY = Path("/var/lib/nova/compute_id")
-PRIVILEGED = {
-    "nova.privsep": "sys_admin_pctxt",
-    "vif_plug_ovs.privsep": "vif_plug",
-    "os_brick.privileged": "default",
-}
+PRIVILEGED = {"nova.privsep": "sys_admin_pctxt", "os_brick.privileged": "default"}
 """Module -> the group of privileged calls in it."""
 
 
@@ -65,9 +63,15 @@ def without_deleted(check: Callable[[Any], None]) -> Callable[[Any], None]:
     return checked
 
 
+def plugs() -> dict[str, str]:
+    """Return the same for the plug-ins by which os-vif connects VMs, those of any SDN."""
+    found = {f"{each.module.partition('.')[0]}.privsep" for each in importlib.metadata.entry_points(group="os_vif")}
+    return dict.fromkeys((each for each in found if importlib.util.find_spec(each)), "vif_plug")
+
+
 def prepare_compute() -> None:
     """Let nova-compute make its privileged calls itself, give its node an identity, and forget VMs that are deleted."""
-    for module, context in PRIVILEGED.items():
+    for module, context in (PRIVILEGED | plugs()).items():
         getattr(importlib.import_module(module), context).set_client_mode(enabled=False)
     if not IDENTITY.exists():
         IDENTITY.write_text(str(uuid.uuid5(uuid.NAMESPACE_DNS, os.environ["HOST_NAME"])))

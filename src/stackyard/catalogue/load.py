@@ -216,9 +216,11 @@ def _written(root: Path, stack: Stack, problems: Problems) -> dict[str, Map]:
 
 
 def _other_names(root: Path, area: Path) -> set[str]:
-    """Variables that other SDNs add to services."""
+    """Variables that other SDNs add to services, and layers of sources, whichever a site names."""
     unheard = Problems()  # another SDN's mistakes are for those who use it
-    layers = [Layer.of(path.parent, read(path, unheard)) for path in sdns(root).values() if path.parent != area]
+    paths = [path for path in sdns(root).values() if path.parent != area]
+    paths += sorted(root.glob(f"*/{programs.FOLDER}/*/*/{LAYER}"))
+    layers = [Layer.of(path.parent, read(path, unheard)) for path in paths]
     parts = [part for layer in layers for part in layer.extends.values() if isinstance(part, Map)]
     return {name for part in parts for name, _ in names_in(part)}
 

@@ -67,7 +67,7 @@ class Scope:
     @cached_property
     def _facts(self) -> dict[str, Any]:
         site = self.site
-        running = {choice.name: [node.name for node in choice.nodes] for choice in self.placement.choices}
+        running = {choice.name: [_node(node) for node in choice.nodes] for choice in self.placement.choices}
         return {
             "site": {
                 "name": site.site,

@@ -11,7 +11,7 @@ from stackyard.images.identity import Identity
 from stackyard.images.parts import ContextFile
 from stackyard.images.recipe import recipe
 
-RELEASE, SDN = "2026.2", "ovn"
+RELEASE, SDNS = "2026.2", ("ovn", "opencontrail")
 NOVA = {"nova", *(f"nova-{name}" for name in ("api", "metadata", "conductor", "scheduler", "novncproxy", "compute"))}
 
 REBUILT = [
@@ -34,28 +34,33 @@ REBUILT = [
     pytest.param("ovn/ovn/tunnel-bridge", {"ovs-vswitchd"}),
     pytest.param("ovn/neutron/agent.py", {"neutron-ovn-agent"}),
     pytest.param("ovn/neutron/forget-metadata-ports", {"neutron-ovn-agent"}),
+    pytest.param("opencontrail/provisioner/provision.py", {"provisioner"}),
 ]
 
 
-def identities(root: Path) -> dict[str, str]:
+def identities(root: Path, sdn: str) -> dict[str, str]:
     """Image -> identity."""
-    made = recipe(load(root, RELEASE, SDN), Foundations({"trixie": Foundation("base", {})}, ContextFile(b"uv", 0o755)))
+    catalogue = load(root, RELEASE, sdn)
+    bases = {name: Foundation("base", {}) for name in catalogue.bases}
+    made = recipe(catalogue, Foundations(bases, ContextFile(b"uv", 0o755)))
     return {image: Identity(made.inputs(image)).value for image in made.images}
 
 
 @pytest.fixture(scope="module")
-def before() -> dict[str, str]:
-    return identities(catalogue_root())
+def all_before() -> dict[str, dict[str, str]]:
+    return {sdn: identities(catalogue_root(), sdn) for sdn in SDNS}
 
 
 @pytest.mark.parametrize(("script", "expected"), REBUILT)
 def test_a_changed_line_rebuilds_the_images_that_run_it(
-    script: str, expected: set[str], before: dict[str, str], tmp_path: Path
+    script: str, expected: set[str], all_before: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
+    sdn = next((each for each in SDNS if script.startswith(f"{each}/")), SDNS[0])
+    before = all_before[sdn]
     root = Path(shutil.copytree(catalogue_root(), tmp_path / "catalogue"))
     with (root / script).open("a") as file:
         file.write("# one more line\n")
-    after = identities(root)
+    after = identities(root, sdn)
     assert {image for image in before if before[image] != after[image]} == expected
 
 

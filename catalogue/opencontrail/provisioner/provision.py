@@ -267,8 +267,8 @@ def remove(api: vnc_api.VncApi, found: Any) -> str:
 def connect(site: dict[str, Any]) -> vnc_api.VncApi:
     """Return the client of the API. It signs in when the API asks for it."""
     auth = site["auth"]
-    within = {name: json.dumps(auth[name])[1:-1] for name in ("user", "password", "project", "domain")}
     # The client puts these into JSON as they are.
+    within = {name: json.dumps(auth[name])[1:-1] for name in ("user", "password", "project", "domain")}
     return vnc_api.VncApi(
         username=within["user"],
         password=within["password"],
@@ -297,7 +297,7 @@ def main(file: str = "/etc/provisioner/site.json") -> None:
             sys.exit(str(error))
         except exceptions.BadRequest as error:
             sys.exit(f"{where} refuses: {error}")
-        except (exceptions.VncError, RequestException, RuntimeError) as error:
+        except (exceptions.VncError, RequestException, RuntimeError, ValueError, LookupError) as error:
             left = f"{where} does not answer as it should: {str(error) or type(error).__name__}"
         if not left:
             return

@@ -3,8 +3,11 @@
 import copy
 import importlib.util
 import json
+import socket
 import socketserver
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -370,6 +373,47 @@ def test_it_waits_for_the_api_and_for_what_holds_a_node(cloud, monkeypatch, caps
     first, second = capsys.readouterr().err.splitlines()
     assert f"the config API at 127.0.0.1, port {port} does not answer as it should: ConnectionError" in first
     assert "virtual-router compute2, which the site has no more, cannot be removed: Delete when" in second
+
+
+HANGS = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("provision", sys.argv[1])
+provision = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(provision)
+provision.DEADLINE = 1
+provision.main(sys.argv[2])
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "seen"),
+    [
+        (None, "gave up after 1 s; seen last: the config API has not answered"),
+        (b"HTTP/1.0 200 OK\r\n\r\n{}", "does not answer as it should: 'href'"),
+        (b"HTTP/1.0 200 OK\r\n\r\nhello", "does not answer as it should: Expecting value"),
+        (b"HTTP/1.0 500 No\r\n\r\nno database", "does not answer as it should: HTTP Status: 500 Content: no database"),
+    ],
+)
+def test_it_gives_up_at_its_deadline(answer, seen, tmp_path):
+    """Whatever hangs, and says what was seen."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = (server.server_address if answer else silent.getsockname())[1]
+        (tmp_path / "site.json").write_text(json.dumps(changed(api={"port": port})))
+        argv = [sys.executable, "-c", HANGS, SCRIPT, tmp_path / "site.json"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        server.shutdown()
+    assert done.returncode == 1
+    assert seen in done.stderr.splitlines()[-1]
 
 
 def test_it_signs_in_with_any_password(script, cloud):

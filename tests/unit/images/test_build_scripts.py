@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stackyard.catalogue import catalogue_root, load
 from stackyard.images.foundations import Foundation, Foundations
@@ -11,7 +12,8 @@ from stackyard.images.identity import Identity
 from stackyard.images.parts import ContextFile
 from stackyard.images.recipe import recipe
 
-RELEASE, SDN = "2026.2", "ovn"
+RELEASE = "2026.2"
+DATABASES = {"cassandra", "kafka", "redis", "zookeeper"}
 NOVA = {"nova", *(f"nova-{name}" for name in ("api", "metadata", "conductor", "scheduler", "novncproxy", "compute"))}
 
 REBUILT = [
@@ -34,18 +36,33 @@ REBUILT = [
     pytest.param("ovn/ovn/tunnel-bridge", {"ovs-vswitchd"}),
     pytest.param("ovn/neutron/agent.py", {"neutron-ovn-agent"}),
     pytest.param("ovn/neutron/forget-metadata-ports", {"neutron-ovn-agent"}),
+    pytest.param("opencontrail/cassandra/cql", {"cassandra"}),
+    pytest.param("opencontrail/cassandra/data-directory", {"cassandra"}),
+    pytest.param("opencontrail/cassandra/joined", {"cassandra"}),
+    pytest.param("opencontrail/cassandra/nodetool", {"cassandra"}),
+    pytest.param("opencontrail/kafka/data-directory", {"kafka"}),
+    pytest.param("opencontrail/kafka/works", {"kafka"}),
+    pytest.param("opencontrail/redis/works", {"redis"}),
+    pytest.param("opencontrail/zookeeper/data-directory", {"zookeeper"}),
+    pytest.param("opencontrail/zookeeper/works", {"zookeeper"}),
 ]
 
 
-def identities(root: Path) -> dict[str, str]:
-    """Image -> identity."""
-    made = recipe(load(root, RELEASE, SDN), Foundations({"trixie": Foundation("base", {})}, ContextFile(b"uv", 0o755)))
-    return {image: Identity(made.inputs(image)).value for image in made.images}
+def identities(root: Path, folder: Path) -> dict[str, str]:
+    """Image -> identity, of everything in a site with OVN, and of OpenContrail's databases."""
+    databases = folder / "databases.yaml"
+    databases.write_text(yaml.safe_dump({"version": "1", "containers": dict.fromkeys(DATABASES)}))
+    foundations = Foundations(
+        {suite: Foundation("base", {}) for suite in ("trixie", "bookworm")}, ContextFile(b"uv", 0o755)
+    )
+    recipes = [recipe(load(root, RELEASE, "ovn"), foundations)]
+    recipes += [recipe(load(root, RELEASE, "opencontrail", databases), foundations)]
+    return {image: Identity(made.inputs(image)).value for made in recipes for image in made.images}
 
 
 @pytest.fixture(scope="module")
-def before() -> dict[str, str]:
-    return identities(catalogue_root())
+def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return identities(catalogue_root(), tmp_path_factory.mktemp("before"))
 
 
 @pytest.mark.parametrize(("script", "expected"), REBUILT)
@@ -55,7 +72,7 @@ def test_a_changed_line_rebuilds_the_images_that_run_it(
     root = Path(shutil.copytree(catalogue_root(), tmp_path / "catalogue"))
     with (root / script).open("a") as file:
         file.write("# one more line\n")
-    after = identities(root)
+    after = identities(root, tmp_path)
     assert {image for image in before if before[image] != after[image]} == expected
 
 

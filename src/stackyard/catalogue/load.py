@@ -54,14 +54,17 @@ def load(
     whole = _whole((folder, area, own), sources or {}, foreign, _structure(data, problems), problems)
     assert data is not None  # noqa: S101 - else there were problems
     everything = _images(whole, problems)
-    data, more = forms.named(data, {name: image.base for name, (_, image) in everything.items()}, foreign)
+    bases = {name: image.base for name, (each, image) in everything.items() if each.sdn in (None, sdn)}
+    data, more = forms.named(data, bases, _of_others(root, area, everything), foreign)
     check.structure(data, problems)
     problems.check()
     check.against_structure(data, everything, problems)
     _spare_locks(whole, problems)
     problems.check()
     made = Structure.model_validate(data)
-    catalogue = _select(replace(whole, structure=made, notes=(*notes, *more)), everything, own=not partial)
+    catalogue = _select(
+        replace(whole, structure=made, notes=(*notes, *more) if structure else ()), everything, own=not partial
+    )
     for name, service in catalogue.services.items():
         check.service(catalogue, catalogue.written[name], service, problems, strict=not partial)
         check_files(catalogue.folders[name], catalogue.written[name], catalogue.fragment_templates, problems)
@@ -91,6 +94,17 @@ def releases(root: Path) -> list[str]:
 def sdns(root: Path) -> dict[str, Path]:
     """SDN of the catalogue -> its sdn.yaml; the folder has the SDN's name."""
     return {path.parent.name: path for path in sorted(root.glob("*/sdn.yaml"))}
+
+
+def _of_others(root: Path, area: Path, everything: Mapping[str, tuple[Service, Image]]) -> dict[str, str]:
+    """Images that only other SDNs than that of ``area`` have, with the SDN."""
+    found = {name: each.sdn for name, (each, _) in everything.items() if each.sdn not in (None, area.name)}
+    unheard = Problems()  # mistakes in the files of other SDNs are told where those are used
+    for sdn, path in sdns(root).items():
+        parts = Layer.of(path.parent, read(path, unheard)).extends.values() if path.parent != area else ()
+        images = [part["images"] for part in parts if isinstance(part, Map) and isinstance(part.get("images"), Map)]
+        found |= {name: sdn for each in images for name in each if name not in everything}
+    return found
 
 
 def defaults(root: Path, problems: Problems) -> Defaults:

@@ -246,7 +246,7 @@ def _settings(catalogue: Catalogue, site: Site, problems: Problems) -> None:
             problems.at(loc, f"{name} is an option of one service, not a variable of all", remedy)
         elif name in removed:
             problems.at(loc, f"{name} is removed", removed[name])
-        elif name not in catalogue.known:
+        elif name not in catalogue.known and not _of_system(catalogue, catalogue.images, name):
             problems.at(loc, f"no container knows the variable {name}", _meant(catalogue, name, catalogue.known))
         elif message := _refused(catalogue, catalogue.images, name, text):
             problems.at(loc, message, "correct the value")
@@ -257,7 +257,7 @@ def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterabl
     contracts = {name for image in images for name in catalogue.effective(image).contract}
     for name, text in level.environment.items():
         at = (*loc, "environment", name)
-        if name not in contracts:
+        if name not in contracts and not _of_system(catalogue, images, name):
             problems.at(at, f"nothing of {loc[-1]} knows the variable {name}", _meant(catalogue, name, contracts))
         else:
             _value(catalogue, images, at, text, problems)
@@ -276,6 +276,18 @@ def _overrides(catalogue: Catalogue, loc: Loc, level: Overrides, images: Iterabl
                 problems.at(at, "a secret, which everybody could read in the container's environment", remedy)
             elif not _OPTION.fullmatch(option) or not _OPTION.fullmatch(group):
                 problems.at(at, f"`[{group}] {option}` is no name of an option", "letters, digits, '_' and '-'")
+
+
+def _of_system(catalogue: Catalogue, images: Iterable[str], name: str) -> bool:
+    """Whether one of the images has the variables of another system for its own, this one among them.
+
+    None is a secret, an earlier name of another variable, or removed.
+    """
+    theirs = [each for image in images if (each := catalogue.effective(image)).system]
+    if is_secret_key(name) or owner(name, environments(catalogue)) not in {each.system for each in theirs}:
+        return False
+    past = (*(each.removed for each in theirs), *(v.aliases for each in theirs for v in each.contract.values()))
+    return not any(name in names for names in past)
 
 
 def _meant(catalogue: Catalogue, name: str, names: Iterable[str]) -> str:

@@ -54,18 +54,22 @@ def _add(found: Map, base: str, subs: object, mark: Mark) -> None:
         found.put(base, subs, mark)
 
 
-def named(data: Map, bases: Mapping[str, str | None], foreign: Foreign) -> tuple[Map, list[str]]:
+def named(
+    data: Map, bases: Mapping[str, str | None], elsewhere: Mapping[str, str], foreign: Foreign
+) -> tuple[Map, list[str]]:
     """A structure with the full names of subs, each below its base, without images of the past, and a note of these.
 
     ``bases`` are image -> the base that it is a sub of. `nova: [api]` means nova-api; a sub that stands alone is put
-    below its base.
+    below its base, and images that have no base stand alone: `config: [api]` means config-api. ``elsewhere`` are images
+    that other SDNs have, with the SDN; they are left out.
     """
     left_out: dict[str, list[tuple[Mark, str]]] = {}
     containers = data[CONTAINERS]
     found = Map(containers.mark)
 
     def kept(name: str, mark: Mark) -> bool:
-        why = "" if name in bases else foreign.explained(name)
+        other = f"only with `sdn: {elsewhere[name]}`" if name in elsewhere else ""
+        why = "" if name in bases else other or foreign.explained(name)
         left_out.setdefault(why, []).append((mark, name))
         return not why
 
@@ -73,13 +77,16 @@ def named(data: Map, bases: Mapping[str, str | None], foreign: Foreign) -> tuple
         mark = containers.marks[base]
         names = List(subs.mark if isinstance(subs, List) else mark)
         for sub, at in zip(subs, subs.marks, strict=True) if isinstance(subs, List) else ():
-            full = _full(base, sub, bases, foreign)
+            full = _full(base, sub, {*bases, *elsewhere}, foreign)
             if kept(full, at):
                 names.put(full, at)
         above = bases.get(base)
         if above and not subs:
             names.put(base, mark)
             _add(found, above, names, mark)
+        elif subs and base not in bases and all(full in {*bases, *elsewhere} for full in names):
+            for full, at in zip(names, names.marks, strict=True):
+                _add(found, full, None, at)
         elif kept(base, mark):
             _add(found, base, names or None, mark)
     made = Map(data.mark)

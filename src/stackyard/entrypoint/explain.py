@@ -80,6 +80,7 @@ def _entry(name: str, variable: Mapping[str, Any]) -> dict[str, Any]:
         "default": variable.get("default"),
         "example": variable.get("example"),
         "values": list(variable.get("values") or ()),
+        "aliases": list(variable.get("aliases") or ()),
         "sets": list(variable.get("sets") or ()),
         "file": name + FILE,
         "secret": is_secret(variable),
@@ -92,8 +93,10 @@ def _ordered(container: Container) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _stem(container: Container, name: str) -> str:
-    """NAME of NAME_FILE."""
-    return name if name in container.contract else name.removesuffix(FILE)
+    """NAME of NAME_FILE; the present name of an earlier one."""
+    stem = name if name in container.contract else name.removesuffix(FILE)
+    present = (now for now, variable in container.contract.items() if stem in (variable.get("aliases") or ()))
+    return stem if stem in container.contract else next(present, stem)
 
 
 def _find(container: Container, name: str) -> dict[str, Any]:
@@ -156,6 +159,8 @@ def _row(name: str, variable: Mapping[str, Any], columns: tuple[int, int, int], 
         remarks[0] += f" One of {', '.join(variable['values'])}."
     if is_secret(variable):
         remarks.append(f"as a file: {name}{FILE}")
+    if variable.get("aliases"):
+        remarks.append(f"earlier: {', '.join(variable['aliases'])}")
     if len(default) > LONGEST_DEFAULT:
         remarks.append(f"default: {default}")
         default = "..."
@@ -197,6 +202,7 @@ def _at_length(name: str, variable: Mapping[str, Any], width: int) -> str:
         ("required", "yes" if entry["required"] else "no"),
         ("default", _default(variable)),
         ("example", "" if entry["example"] is None else str(entry["example"])),
+        ("earlier", ", ".join(entry["aliases"])),
         ("file", f"{entry['file']}, the path of a file that holds it"),
         *(("sets" if index == 0 else " ", text) for index, text in enumerate(entry["sets"])),
     ]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stackyard.catalogue import Catalogue
-from stackyard.catalogue.container import held
+from stackyard.catalogue.container import environments, held
 from stackyard.catalogue.problems import Loc, Problems, dotted
 from stackyard.entrypoint.contract import OSLO, override_of
+from stackyard.entrypoint.foreign import owner
 from stackyard.entrypoint.values import parse
 from stackyard.model.service import Container, Runtime, Variable
 from stackyard.model.site import Overrides, Site
@@ -40,8 +41,21 @@ def taken(runtime: Runtime, container: Container) -> dict[str, Variable]:
 def said(catalogue: Catalogue, site: Site, choice: Choice, node: str) -> dict[str, Said]:
     """What the site says to one container: of all that it hears the nearest word, by variable."""
     runtime = catalogue.effective(choice.container.image)
-    words, variables = _words(site, choice, node, runtime.overrides or OSLO), taken(runtime, choice.container)
-    return {word.name: word for word in words if word.option or word.name in variables}
+    variables = taken(runtime, choice.container)
+    heard = (_meant(catalogue, runtime, variables, each) for each in _words(site, choice, node, _syntax(runtime)))
+    return {word.name: word for word in heard if word.option or word.name in variables}
+
+
+def _syntax(runtime: Runtime) -> str:
+    """How an image names options beyond its contract."""
+    return runtime.overrides or OSLO
+
+
+def _meant(catalogue: Catalogue, runtime: Runtime, variables: dict[str, Variable], word: Said) -> Said:
+    """A word as a container understands it: a variable of its system that is not in its contract is an option."""
+    if word.option or word.name in variables or not runtime.system:
+        return word
+    return replace(word, option=owner(word.name, environments(catalogue)) == runtime.system)
 
 
 def _words(site: Site, choice: Choice, node: str, syntax: str) -> Iterator[Said]:
@@ -83,9 +97,11 @@ def _heard(
 ) -> Iterator[tuple[Choice, Said, Variable | None]]:
     """Every word with each container that it is said to, and the variable that it is for there."""
     for choice in choices:
-        variables = taken(catalogue.effective(choice.container.image), choice.container)
+        runtime = catalogue.effective(choice.container.image)
+        variables = taken(runtime, choice.container)
         for node in choice.nodes:
-            for word in _words(site, choice, node.name, OSLO):
+            for each in _words(site, choice, node.name, OSLO):
+                word = _meant(catalogue, runtime, variables, each)
                 yield choice, word, variables.get(word.name)
 
 

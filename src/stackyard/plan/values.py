@@ -262,7 +262,7 @@ class Values:
         value = str(self._expression(slot, expression) or "") if word else ""
         key = key_of(expression, slot.node.name)
         if not key:
-            return Decided(value, "the catalogue makes it", LEAVE)
+            return Decided(value, f"the catalogue makes it: {value}", LEAVE)
         *above, last = key
         remedy = f"change `{dotted(key)}`"
         if word and word.text and re.search(rf"\b(site|node)\.{last}\b", expression):

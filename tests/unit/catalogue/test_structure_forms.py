@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.catalogue import Catalogue, catalogue_root, load, open_site
+from stackyard.catalogue import Catalogue, catalogue_root, load, open_site, sdns
 from stackyard.errors import InputError
 
 SEED_2015 = """\
@@ -56,9 +56,9 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A structure's text -> the catalogue that it selects."""
     monkeypatch.chdir(tmp_path)
 
-    def made(text: str, *, partial: bool = True) -> Catalogue:
+    def made(text: str, *, partial: bool = True, sdn: str = "ovn") -> Catalogue:
         Path("s.yaml").write_text(text, encoding="utf-8")
-        return load(ROOT, "2026.2", "ovn", Path("s.yaml"), partial=partial)
+        return load(ROOT, "2026.2", sdn, Path("s.yaml"), partial=partial)
 
     return made
 
@@ -70,13 +70,20 @@ def test_the_seeds_first_form(read):
         "nova", "nova-api", "nova-compute", "nova-conductor", "nova-novncproxy", "nova-scheduler",
         "memcached", "keystone", "neutron", "neutron-server",
     ]  # fmt: skip
-    cert, consoleauth, config, cassandra = catalogue.notes
+    cert, consoleauth, elsewhere = catalogue.notes
     assert cert.startswith("s.yaml:5: nova-cert: gone since Nova 16 (Pike): ")
     assert cert.endswith("nothing takes its place")
     assert consoleauth.startswith("s.yaml:8: nova-consoleauth: gone since Nova 20 (Train): ")
     assert consoleauth.endswith("nova-novncproxy does its work")
-    assert config == "s.yaml:12: config-api, config-schema, config: not there yet: OpenSDN's configuration"
-    assert cassandra == "s.yaml:14: cassandra: not there yet: OpenSDN's databases"
+    assert elsewhere == "s.yaml:12: config-api, config-schema, cassandra: only with `sdn: opencontrail`"
+
+
+def test_the_seeds_containers_of_opencontrail_stand_alone(read):
+    catalogue = read(SEED_2015, sdn="opencontrail")
+    assert list(catalogue.images)[6:9] == ["config-api", "config-schema", "cassandra"]
+    assert [note.split(": ")[1] for note in catalogue.notes] == ["nova-cert", "nova-consoleauth"]
+    (note,) = read('version: "1"\ncontainers:\n  ovn: [ovn-nb]\n  control: [dns]\n', sdn="opencontrail").notes
+    assert note == "s.yaml:3: ovn-nb: only with `sdn: ovn`"
 
 
 def test_the_seeds_second_form(read):
@@ -92,9 +99,8 @@ def test_the_seeds_second_form(read):
         "the release's own tag, 2026.2",
         "openstackbase: gone since Stackyard",
         "s.yaml:11: glance-registry: gone since Glance 21 (Victoria): ",
-        "control-control, control-dns, control: not there yet: OpenSDN's control nodes",
+        "s.yaml:14: control-control, control-dns, redis: only with `sdn: opencontrail`",
         "ifmap: gone since OpenContrail 4: ",
-        "s.yaml:18: redis: not there yet: OpenSDN's databases",
     ):
         assert said in told
 
@@ -157,9 +163,9 @@ def test_each_image_of_the_past_is_explained_with_its_line(read):
 
 
 def test_images_of_the_past_are_not_those_of_today_and_their_work_is_done_by_such():
-    catalogue = load(ROOT, "2026.2", "ovn")
-    assert not set(GONE) & catalogue.images.keys()
-    assert {name for gone in FOREIGN.images.values() for name in gone.now} <= catalogue.images.keys()
+    images = {name for sdn in sdns(ROOT) for name in load(ROOT, "2026.2", sdn).images}
+    assert not set(GONE) & images
+    assert {name for gone in FOREIGN.images.values() for name in gone.now} <= images
     assert len(GONE) == len(set(GONE))
 
 

@@ -183,7 +183,7 @@ class _Maker:
         elif not choice.container.arguments:
             for wait in runtime.wait_for:
                 if _applies(wait, seen):
-                    yield self.endpoint_wait(wait.endpoint, seen) if wait.endpoint else self.named(wait, node)
+                    yield self.endpoint_wait(wait.endpoint, seen) if wait.endpoint else self.named(choice, wait, node)
 
     def endpoint_wait(self, name: str, seen: Mapping[str, Any]) -> Waiting:
         """Its members, unless the site says other hosts: those are asked from here."""
@@ -193,11 +193,15 @@ class _Maker:
         providers = self.on(self.catalogue.endpoints[name].container) if ours else ()
         return Waiting(endpoint.title, providers, None if ours or not called.hosts else Ask(**called.probe()))
 
-    def named(self, wait: Wait, node: PlacedNode) -> Waiting:
+    def named(self, choice: Choice, wait: Wait, node: PlacedNode) -> Waiting:
         """A job, once for the site or that of the node; a container of the node."""
         name = wait.job or wait.container or ""
         everywhere = wait.job and self.catalogue.containers[name].runs != "each"
-        return Waiting(name, self.on(name, None if everywhere else node))
+        providers = self.on(name, None if everywhere else node)
+        if wait.container and not providers:
+            message = f"{choice.name} needs {name} beside it, and {node.name} does not run it"
+            self.problems.at(("nodes", node.name), message, "let one node run both")
+        return Waiting(name, providers)
 
     def on(self, container: str, node: PlacedNode | None = None) -> tuple[str, ...]:
         """Names on the engine of a container, of all nodes or one."""

@@ -379,6 +379,13 @@ def test_optional_analytics_switch_on_what_they_need():
     assert (collector["ANALYTICSDB_NODES"], collector["ANALYTICSDB_CQL_PORT"]) == ("198.18.90.10", "9041")
 
 
+def test_what_calls_its_own_nodes_redis_is_beside_it():
+    first = ["common", "database", "config", "analytics", "control", "nova", "neutron", "glance"]
+    with pytest.raises(InputError) as caught:
+        site(nodes={"n1": {"roles": first}, "n2": {"roles": ["webui"]}})
+    assert "nodes.n2: webui-server needs redis beside it, and n2 does not run it" in caught.value.message
+
+
 def test_a_virtual_node_has_no_vrouter():
     with pytest.raises(InputError, match="vrouter-agent needs the network of a host"):
         site(nodes={"n1": {"roles": ["controller"]}, "c1": {"roles": ["compute"]}})

@@ -49,7 +49,7 @@ SECRETS = {
     "REDIS_SERVER_PASSWORD": "redispw",
     "METADATA_PROXY_SECRET": "mpw",
 }
-ENOUGH = {"CONTROLLER_NODES": "192.0.2.18", "KEYSTONE_AUTH_HOST": "192.0.2.15", "KAFKA_NODES": "192.0.2.18", **SECRETS}
+ENOUGH = {"CONTROLLER_NODES": "192.0.2.18", "KEYSTONE_AUTH_HOST": "192.0.2.15", **SECRETS}
 SEED_2015 = {
     "ADMIN_PASSWORD": "example",
     "ADMIN_TENANT": "admin",
@@ -180,7 +180,7 @@ def test_the_seeds_environment_is_translated(image, expected):
     assert {name: given.get(name) for name in expected} == expected
 
 
-@pytest.mark.parametrize("image", [name for name in PROGRAMS if name not in {"analytics-alarm", "vrouter-agent"}])
+@pytest.mark.parametrize("image", PROGRAMS)
 def test_the_seeds_environment_is_enough_for(image):
     assert not read(container(image), SEED_2015).errors
 
@@ -274,6 +274,7 @@ def test_analytics_and_name_servers_have_a_cascade_of_their_own():
     nodes = "192.0.2.21,192.0.2.22"
     assert process("analytics-query", {**ENOUGH, "ANALYTICS_NODES": nodes})["ANALYTICSDB_NODES"] == nodes
     assert process("vrouter-agent", {**ENOUGH, "CONTROL_NODES": nodes})["DNS_NODES"] == nodes
+    assert process("analytics-alarm", {**ENOUGH, "ANALYTICS_NODES": nodes})["KAFKA_NODES"] == nodes
 
 
 def test_a_list_that_nothing_gives_is_missing_by_name():
@@ -402,6 +403,16 @@ def test_none_is_privileged(name):
     assert bool(made.capabilities) == (service.service == "vrouter" or name == "config-dnsmasq")
     assert not [each for each in made.volumes if each.host and "docker" in each.host]
     assert made.host_network == (service.service == "vrouter")
+
+
+@pytest.mark.parametrize("name", [name for name in PROGRAMS if name in OPENSDN.containers])
+def test_volumes_belong_to_the_user_that_writes_them(name):
+    """A new volume has the owner that its path has in the image."""
+    service, image = OPENSDN.image(OPENSDN.containers[name].image)
+    named = {each.path for each in OPENSDN.containers[name].volumes if each.name}
+    assert service.uid(image) == 0 or named <= set(image.directories)
+    mine = {each.name for each in OPENSDN.containers[name].volumes if each.path == "/var/log/contrail"}
+    assert mine == {"vrouter-log" if service.service == "vrouter" else "opencontrail-log"}
 
 
 STATUS = (

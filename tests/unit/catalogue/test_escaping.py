@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
+from xml.etree import ElementTree as ET
 
 import jinja2
 import pytest
+import yaml
 from jinja2 import nodes
 from oslo_config import cfg
 
@@ -107,6 +109,15 @@ def read_shell(text: str, folder: Path) -> list[str]:
     return sorted(done.stdout.split("\0"))
 
 
+def read_erlang(text: str, _: Path) -> list[str]:
+    """Read strings as Erlang, and Redis, read them."""
+    escapes = {"n": "\n", "r": "\r"}
+    return [
+        re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), string)
+        for string in re.findall(r'"((?:[^"\\]|\\.)*)"', text)
+    ]
+
+
 READERS: dict[str, Callable[[str, Path], Any]] = {
     "ini": read_ini,
     "json": lambda text, _: json.loads(text),
@@ -115,7 +126,9 @@ READERS: dict[str, Callable[[str, Path], Any]] = {
     "shell": read_shell,
     "plain": lambda text, _: text.splitlines(),
     "cnf": lambda text, _: text.splitlines(),  # the catalogue has numbers and addresses in it, which are plain
-    "erlang": lambda text, _: text,
+    "erlang": read_erlang,
+    "xml": lambda text, _: list(ET.fromstring(text).itertext()),  # noqa: S314
+    "yaml": lambda text, _: yaml.safe_load(text),
 }
 
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stackyard.catalogue import catalogue_root, load
 from stackyard.images.foundations import Foundation, Foundations
@@ -34,6 +35,15 @@ REBUILT = [
     pytest.param("ovn/ovn/tunnel-bridge", {"ovs-vswitchd"}),
     pytest.param("ovn/neutron/agent.py", {"neutron-ovn-agent"}),
     pytest.param("ovn/neutron/forget-metadata-ports", {"neutron-ovn-agent"}),
+    pytest.param("opencontrail/cassandra/cql", {"cassandra"}),
+    pytest.param("opencontrail/cassandra/data-directory", {"cassandra"}),
+    pytest.param("opencontrail/cassandra/joined", {"cassandra"}),
+    pytest.param("opencontrail/cassandra/nodetool", {"cassandra"}),
+    pytest.param("opencontrail/kafka/data-directory", {"kafka"}),
+    pytest.param("opencontrail/kafka/works", {"kafka"}),
+    pytest.param("opencontrail/redis/works", {"redis"}),
+    pytest.param("opencontrail/zookeeper/data-directory", {"zookeeper"}),
+    pytest.param("opencontrail/zookeeper/works", {"zookeeper"}),
     pytest.param("opencontrail/provisioner/provision.py", {"provisioner"}),
 ]
 

@@ -28,7 +28,6 @@ class Found:
     layers: tuple[str, ...]
     labels: dict[str, str]
     architecture: str = ""
-    user: str = ""
     command: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     digest: str = ""
@@ -75,7 +74,6 @@ def _found(name: str, data: dict[str, Any]) -> Found:
         layers=tuple((data.get("RootFS") or {}).get("Layers") or ()),
         labels=config.get("Labels") or {},
         architecture=data.get("Architecture") or "",
-        user=config.get("User") or "",
         command=(*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())),
         variables=tuple(each.partition("=")[0] for each in config.get("Env") or ()),
         digest=digests.get(repository(name), ""),

@@ -37,13 +37,12 @@ def ground(runtime: str) -> Iterator[Instruction]:
     yield Instruction(f"USER {ROOT}", "settings", {})
 
 
-def settings(name: str, user: int | None, found: Found | None, labels: str) -> Iterator[Instruction]:
+def settings(name: str, user: int, labels: str) -> Iterator[Instruction]:
     """A run of the entrypoint, which ends the build where it cannot work; then user, entrypoint and labels."""
-    own = str(user) if user is not None else (found.user if found else "") or ROOT
     text = "\n".join([f"ENTRYPOINT {json.dumps(ENTRYPOINT)}", labels])
     says = f"whether the entrypoint works on the published image of {name}"
     yield Instruction(f"RUN {json.dumps([sources.ENTRYPOINT, 'help'])}", says, {})
-    yield Instruction(f"USER {own}\n{text}", "settings", {f"settings of {name}": digest(str(user), text)})
+    yield Instruction(f"USER {user}:{user}\n{text}", "settings", {f"settings of {name}": digest(str(user), text)})
 
 
 def handed_over(data: Mapping[str, Any], found: Found) -> dict[str, Any]:

@@ -219,7 +219,7 @@ class RecipeBuilder(SharedStages):
         instructions.append(self._container(name, service, found))
         labels = self._labels(name, service, image)
         if foreign:
-            instructions += published.settings(name, image.user, found, labels)
+            instructions += published.settings(name, service.uid(image), labels)
         else:
             instructions.append(self._settings(name, service.uid(image), body, labels))
         self.stages[name] = Stage(name, body, tuple(instructions), tuple(uses))

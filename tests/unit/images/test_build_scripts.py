@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from stackyard.catalogue import catalogue_root, load
 from stackyard.images.foundations import Foundation, Foundations

@@ -28,7 +28,6 @@ FOREIGN = Found(
     (),
     {},
     architecture="amd64",
-    user="1999",
     command=("/run.sh", "{{x}}"),
     variables=("THING_HOME",),
 )
@@ -114,7 +113,7 @@ def test_a_published_image_keeps_what_it_is(more: Make) -> None:
     text = made.stages["thing.body"].text + made.stages["thing"].text
     assert "ENV" not in text
     assert "account" not in text
-    assert text.index('RUN ["/opt/stackyard/bin/entrypoint", "help"]') < text.index("USER 1999")
+    assert text.index('RUN ["/opt/stackyard/bin/entrypoint", "help"]') < text.index("USER 2909:2909")
     launcher = made.context["standalone/bin/entrypoint"].content
     assert launcher.startswith(b"#!/opt/stackyard/runtime/bin/python3 -IS\n")  # type: ignore[union-attr]
 
@@ -129,7 +128,7 @@ def test_what_a_published_image_starts_is_handed_over(more: Make) -> None:
 
 
 def test_a_tag_is_known_by_what_is_below_it_and_a_digest_by_itself(more: Make) -> None:
-    moved = replace(FOREIGN, identifier="sha256:2", user="0", command=("/other",))
+    moved = replace(FOREIGN, identifier="sha256:2", command=("/other",))
     before, now = more(published={"somebody/thing:1": FOREIGN}), more(published={"somebody/thing:1": moved})
     assert why(before, now) == {"thing": "published somebody/thing changed"}
     by_digest = f'digest: "sha256:{SUM}"'

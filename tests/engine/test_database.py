@@ -358,8 +358,7 @@ def test_data_of_another_cluster_is_refused_before_it_starts(single: Site, datab
 
 
 @pytest.fixture(scope="module")
-def three(stackyard: Tool, single: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    single("down", "--volumes")  # memory
+def three(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     yield from made(stackyard, tmp_path_factory.mktemp("three"), "database3", 94, 3)
 
 

@@ -16,6 +16,8 @@ from stackyard.entrypoint.expressions import is_expression
 from stackyard.entrypoint.values import parse
 from stackyard.model.service import Container, Image, Runtime, Service, Variable
 
+SCRIPTS = "/opt/stackyard/container/"
+"""Where an image has the scripts of its service."""
 STANDARD = ("OS_", "PYTHON", "LC_")
 """Beginnings of variables that any container may be given."""
 
@@ -228,6 +230,12 @@ def _knows(catalogue: Catalogue, here: _Place, name: str) -> None:
         if job and not wait.ready and not any(step.marker for step in catalogue.effective(job.image).bootstrap):
             message = f"{name} waits for {wait.job}, and no database remembers what that does"
             here.add(("images", name), message, "say with `ready:` how to ask, or give its steps a `marker:`")
+        there = catalogue.containers.get(wait.container or "")
+        health = catalogue.effective(there.image).health if there and not wait.ready else None
+        scripts = [word.removeprefix(SCRIPTS) for word in getattr(health, "exec", ()) if word.startswith(SCRIPTS)]
+        if any(not catalogue.file(catalogue.find(name)[0].service, script) for script in scripts):
+            message = f"{name} waits for {wait.container}, whose health is asked by a script of its own, {scripts[0]}"
+            here.add(("images", name), message, "say with `ready:` how to ask")
     jobs = [catalogue.effective(catalogue.containers[job].image) for job in _awaited(catalogue, runtime)]
     steps = [step for each in (runtime, *jobs) for step in each.bootstrap]
     for variable in sorted({each for step in steps for each in step.values} - runtime.contract.keys()):

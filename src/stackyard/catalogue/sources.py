@@ -47,9 +47,8 @@ def _below(catalogue: Catalogue, service: Service, image: Image, loc: Loc) -> Fo
         yield from _published(catalogue, image.published, (*loc, "published"))
     for index, each in enumerate(image.copies):
         yield from _published(catalogue, each.published, (*loc, "copies", index, "published"))
-    of_rpm = {"packages", "repository"} if below.published and below.repository else set()
     for key in FOR_DISTRIBUTIONS if below.published else ():
-        if getattr(image, key) and key not in of_rpm:
+        if getattr(image, key):
             message = "is for images of the release's distributions, and this one is made from a published image"
             yield (*loc, key), message, "leave it out"
     own = catalogue.distribution(service, below)

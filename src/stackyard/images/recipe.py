@@ -71,11 +71,10 @@ class RecipeBuilder(SharedStages):
         source = self._source(image, distribution)
         deltas = {lock: self.delta(lock, distribution) for lock in image.locks}
         uses = [*deltas.values()]
-        instructions = [] if image.published else [*self._packages(name, service, image, distribution)]
+        instructions = [*self._packages(name, service, image, distribution)]
         if image.published:
             uses.append(self.runtime())
             instructions += published.ground(RUNTIME)
-            instructions += self._rpm_packages(name, image)
         if deltas:
             instructions += self._venv(source, deltas, self.common(distribution))
         if image.patches:
@@ -160,18 +159,6 @@ class RecipeBuilder(SharedStages):
         text = f"RUN {' '.join([*mounts, account])} {_account(name, service, image)} && {packages.command}"
         changed = digest(text, inputs[f"packages of {name}"], account_digest)
         yield Instruction(text, packages.says, inputs | {f"packages of {name}": changed})
-
-    def _rpm_packages(self, name: str, image: Image) -> Iterator[Instruction]:
-        """RPM packages of a repository of the site, on the published image of their distribution."""
-        if image.packages and image.repository:
-            script, script_digest = self.step("rpm-packages")
-            repository = self._repository(image.repository)
-            cache = f"--mount=type=cache,id=stackyard-{image.repository}-rpm@cache@,target=/mnt/packages,sharing=locked"
-            mounts = [SCRATCH, script, cache, bind(f"repositories/{image.repository}", "/mnt/repository")]
-            mounts += ["--mount=type=secret,id=ca,target=/mnt/ca,mode=0444"]
-            text = f"RUN {' '.join(mounts)} {shlex.join(['/mnt/rpm-packages', *image.packages])}"
-            inputs = {f"packages of {name}": digest(text, script_digest), f"repository {image.repository}": repository}
-            yield Instruction(text, f"RPM packages: {', '.join(image.packages)}", inputs)
 
     def _setup(self, name: str, service: Service, image: Image) -> Iterator[Instruction]:
         """User, directories, links to rendered files, copied files, and the lines of ``run``."""

@@ -62,7 +62,7 @@ def taken(services: Mapping[str, Service]) -> dict[str, set[str]]:
     return found
 
 
-def problems(site: Site, back_end: Sdn, names: Mapping[str, set[str]]) -> Iterator[tuple[Loc, str, str]]:
+def problems(site: Site, area: Path, back_end: Sdn, names: Mapping[str, set[str]]) -> Iterator[tuple[Loc, str, str]]:
     """What is wrong with the sources of a site, of which images take ``names``."""
     for name, source in site.sources.items():
         loc: Loc = ("sources", name)
@@ -72,6 +72,9 @@ def problems(site: Site, back_end: Sdn, names: Mapping[str, set[str]]) -> Iterat
         elif (source.images is None) == (source.packages is None):
             both = "names both images and packages" if source.packages else "names neither images nor packages"
             yield loc, both, "give `images: REGISTRY/PATH` with a `tag:`, or `packages: {url: …, suite: …, key: …}`"
+        elif not (area / FOLDER / name / source.kind).is_dir():
+            message = f"{back_end.sources[name].title} are not taken from {source.kind} yet"
+            yield (*loc, source.kind), message, "name published images: `images: REGISTRY/PATH` with a `tag:`"
         elif source.packages and name in site.repositories:
             yield loc, f"`repositories` has {name}, too", "leave that out: the source is the repository"
         else:
@@ -95,9 +98,6 @@ def unnamed(image: Image, back_end: Sdn) -> tuple[str, str] | None:
     for each in (image.published, *(copy.published for copy in image.copies)):
         if each and each.source and not each.image:
             title = back_end.sources[each.source].title if each.source in back_end.sources else each.source
-            remedy = (
-                f"add to the site file: sources: {{{each.source}: {{images: REGISTRY/PATH, tag: TAG}}}}, or "
-                f"{{packages: {{url: …, suite: …, key: FILE}}}}"
-            )
+            remedy = f"add to the site file: sources: {{{each.source}: {{images: REGISTRY/PATH, tag: TAG}}}}"
             return f"the site names no source of {title}", remedy
     return None

@@ -45,7 +45,8 @@ def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, 
     structure = path.parent / site.structure if site.structure else None
     catalogue = load(root, site.release, site.sdn, structure, _own(path, site), sources=site.sources)
     problems = Problems(source=site.source)
-    for loc, message, remedy in programs.problems(site, catalogue.back_end, programs.taken(catalogue.defined)):
+    area = sdns(root)[site.sdn].parent
+    for loc, message, remedy in programs.problems(site, area, catalogue.back_end, programs.taken(catalogue.defined)):
         problems.at(loc, message, remedy)
     _against(catalogue, site, problems)
     problems.check()

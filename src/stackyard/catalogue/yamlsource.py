@@ -97,6 +97,11 @@ def _syntax(file: Path, text: str, error: yaml.MarkedYAMLError, problems: Proble
     problems.add(Mark(file, line), (), f"not YAML: {reason}", "correct the line, or the one above it")
 
 
+def _text_of(node: yaml.Node) -> str | None:
+    """How a scalar is written."""
+    return node.value if isinstance(node, yaml.ScalarNode) else None
+
+
 class _Builder:
     """Makes Maps and Lists of composed nodes."""
 
@@ -107,8 +112,7 @@ class _Builder:
         self.open: set[int] = set()
 
     def mark(self, node: yaml.Node) -> Mark:
-        text = node.value if isinstance(node, yaml.ScalarNode) else None
-        return Mark(self.file, node.start_mark.line + 1, text)
+        return Mark(self.file, node.start_mark.line + 1, _text_of(node))
 
     def value(self, node: yaml.Node, loc: Loc) -> Any:
         """Python value of a node."""
@@ -133,7 +137,8 @@ class _Builder:
 
     def mapping(self, node: yaml.MappingNode, loc: Loc) -> Map:
         """Keys are taken as they are written, so that `on` and `2026.2` are names."""
-        made, inherited = Map(self.mark(node)), Map(self.mark(node))
+        made = Map(self.mark(node))
+        inherited = Map(made.mark)
         for key, item in node.value:
             if key.tag == _MERGE:
                 for name, value, mark in self.merged(item, loc):
@@ -143,15 +148,16 @@ class _Builder:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(None, None, "a key that is not a word", key.start_mark)
             name = str(key.value)
-            mark = Mark(self.file, key.start_mark.line + 1, self.mark(item).text)
+            mark = Mark(self.file, key.start_mark.line + 1, _text_of(item))
             if name in made:
                 self.problems.add(
                     mark, (*loc, name), f"given twice, first in line {made.marks[name].line}", "leave one of them out"
                 )
                 continue
             made.put(name, self.value(item, (*loc, name)), mark)
-        for name in [name for name in inherited if name not in made]:
-            made.put(name, inherited[name], inherited.marks[name])
+        for name, value in inherited.items():
+            if name not in made:
+                made.put(name, value, inherited.marks[name])
         return made
 
     def merged(self, node: yaml.Node, loc: Loc) -> Iterator[tuple[str, Any, Mark]]:

@@ -46,7 +46,7 @@ class Running:
     @property
     def since(self) -> datetime:
         """When it came to the state that it is in."""
-        text = self.started_at if self.running else self.finished_at
+        text = self.started_at if self.status in {"running", "paused"} else self.finished_at
         return datetime.fromisoformat(text[:19] + "+00:00")
 
 

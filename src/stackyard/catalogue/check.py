@@ -220,7 +220,7 @@ def _knows(catalogue: Catalogue, here: _Place, name: str) -> None:
     reachable = {each for each, entry in known.items() if {"hosts", "url"} & entry["variables"].keys()}
     runtime = catalogue.effective(name)
     probes = [wait.ready or wait for wait in runtime.wait_for] + ([runtime.health] if runtime.health else [])
-    asked = [getattr(probe, "endpoint", None) or getattr(probe, "connected", None) for probe in probes]
+    asked = [getattr(probe, key, None) for probe in probes for key in ("endpoint", "connected", "standby")]
     asked += [step.marker for step in runtime.bootstrap]
     for endpoint in sorted({each for each in asked if each in catalogue.endpoints} - reachable):
         message = f"{name} asks the endpoint {endpoint} and has no variable with its hosts"

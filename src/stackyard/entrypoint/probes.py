@@ -18,6 +18,7 @@ from .values import mask_credentials
 SECONDS = 2.0
 COMMAND_SECONDS = 20.0
 SERVER_ERROR = 500
+REFUSED = "connection refused"
 LONGEST = 1 << 20
 """Bytes of an answer that are read."""
 
@@ -37,9 +38,16 @@ def _tcp(target: str, _probe: Any, session: Session, _env: Any) -> tuple[str, Qu
     return f"tcp {target}", lambda: tcp(address)
 
 
-def _http(url: str, probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
+def _http(url: str, probe: Any, session: Session, env: Any) -> tuple[str, Question]:
     url = evaluate(url, session.context)
-    return mask_credentials(url), lambda: http(url, probe.get("ca"), probe.get("says"), probe.get("reason"))
+
+    def ask() -> str | None:
+        seen = http(url, probe.get("ca"), probe.get("says"), probe.get("reason"))
+        if seen == REFUSED and probe.get("standby"):
+            return seen if _connected(probe["standby"], probe, session, env)[1]() else None
+        return seen
+
+    return mask_credentials(url), ask
 
 
 def _exec(command: Sequence[str], _probe: Any, session: Session, env: Mapping[str, str]) -> tuple[str, Question]:

@@ -106,6 +106,10 @@ class HttpProbe(Model):
     reason: str | None = Field(
         default=None, description="Regular expression whose group tells what is wrong, found in another answer."
     )
+    standby: str | None = Field(
+        default=None,
+        description="Endpoint: who answers nothing, and has a connection to it, stands by until it is elected.",
+    )
 
 
 class ExecProbe(Model):

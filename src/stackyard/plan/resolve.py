@@ -228,7 +228,7 @@ def _asked(probe: Probe | None, seen: Mapping[str, Any]) -> Ask | None:
             return Ask(**seen["endpoint"](probe.endpoint).probe())
         if isinstance(probe, TcpProbe):
             return Ask(tcp=evaluate(probe.tcp, seen))
-        if isinstance(probe, HttpProbe):
+        if isinstance(probe, HttpProbe) and not probe.standby:
             return Ask(http=evaluate(probe.http, seen), says=probe.says, reason=probe.reason)
     except ExpressionError:
         return Ask()

@@ -222,6 +222,20 @@ def test_health(begin, image, listening):
         health.check(begin(), {})
 
 
+def test_who_answers_nothing_and_is_connected_stands_by(begin, image, listening, web):
+    image.data["contract"]["KEYSTONE_SERVER"]["type"] = "hosts"
+    image.data["endpoints"]["queue"]["port"] = listening
+    image.data["health"] = {"http": f"http://127.0.0.1:{free_port()}/", "standby": "queue"}
+    session = begin({"KEYSTONE_SERVER": "127.0.0.1", "ADMIN_PASSWORD": "x"})
+    with pytest.raises(Failure, match="connection refused"):
+        health.check(session, {})
+    with socket.create_connection(("127.0.0.1", listening)):
+        health.check(session, {})
+        image.data["health"]["http"] = f"{web}/503"
+        with pytest.raises(Failure, match="status 503"):
+            health.check(begin({"KEYSTONE_SERVER": "127.0.0.1", "ADMIN_PASSWORD": "x"}), {})
+
+
 @pytest.mark.parametrize("code", [0, 1])
 def test_health_of_a_command_is_its_exit_code(image, code):
     image.data["health"] = {"exec": ["sh", "-c", f"exit {code}"]}

@@ -79,7 +79,7 @@ def _summary(name: str) -> str:
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="stackyard %(version)s")
 def stackyard() -> None:
-    """Build, configure and run OpenStack with OVN networking as Docker containers.
+    """Build, configure and run OpenStack with OVN or OpenContrail networking as Docker containers.
 
     \b
     The usual way, as root:

@@ -154,7 +154,7 @@ def _whole(
     structure: Structure | None,
     problems: Problems,
 ) -> Catalogue:
-    """All services of all SDNs, with what layers change and with their fragments; each file is checked in itself.
+    """All services, with what layers change and with their fragments, each checked in itself; of other SDNs an outline.
 
     ``folders`` are those of release, SDN and site. Raises InputError with all problems.
     """
@@ -166,16 +166,22 @@ def _whole(
     layers = [_layer(release, problems), Layer.of(area, back_end[1] if back_end else None)]
     layers += [_layer(each, problems) for each in programs.folders(area, back_end[0], sources)] if back_end else []
     stack = Stack.of(root, (*layers, *([_own_layer(own, problems)] if own else [])), problems)
-    written = _written(root, stack, problems)
+    fragments = _fragments(root, problems)
+    written = _written(area.name, stack, fragments, problems)
     services = {}
     for name, data in written.items():
+        if data.get("sdn", area.name) != area.name:
+            services[name] = _outline(name, data)
+            continue
         service = parse(Service, data, problems)
         if service:
             check.names(data, service, name, problems)
             services[name] = programs.named(service, back_end[0], sources) if back_end else service
     marks = [each for data in written.values() for each in names_in(data)]
     names = {name for name, _ in marks}
-    others = _other_names(root, area) | {name for name, mark in marks if not (own and mark.file.is_relative_to(own))}
+    shared = {name for each in fragments.values() for name in (*each, *each.get(REMOVED, ()))} - {REMOVED}
+    others = _other_names(root, area) | shared
+    others |= {name for name, mark in marks if not (own and mark.file.is_relative_to(own))}
     problems.check()
     assert bases and back_end and structure  # noqa: S101, PT018 - else there were problems
     return Catalogue(
@@ -214,15 +220,32 @@ def _own_layer(folder: Path, problems: Problems) -> Layer:
     return _layer(folder, problems)
 
 
-def _written(root: Path, stack: Stack, problems: Problems) -> dict[str, Map]:
-    """Data of the services in which nothing is wrong with what layers change, or with fragments."""
+def _outline(name: str, data: Map) -> Service:
+    """A service of another SDN: its images, each with its base. Its own mistakes are for those who use it."""
+    table = data.get("images")
+    images = {
+        each: Image.model_construct(base=part.get("base") if isinstance(part, Map) else None)
+        for each, part in (table.items() if isinstance(table, Map) else ())
+    }
+    return Service.model_construct(service=name, sdn=data["sdn"], images=images)
+
+
+def _fragments(root: Path, problems: Problems) -> dict[str, Map]:
+    """Name -> fragment of contracts."""
     files = sorted(root.glob("common/contract/*.yaml"))
-    fragments = {path.stem: data for path in files if (data := read(path, problems))}
+    return {path.stem: data for path in files if (data := read(path, problems))}
+
+
+def _written(sdn: str, stack: Stack, fragments: dict[str, Map], problems: Problems) -> dict[str, Map]:
+    """Data of the services in which nothing is wrong with what layers change, or with fragments.
+
+    Those of other SDNs than ``sdn`` are as their own file says them.
+    """
     shared = {name for fragment in fragments.values() for name in fragment if name != REMOVED}
     written = {}
     for name, path in stack.services.items():
         before, data = len(problems.found), read(path, problems)
-        if data is not None:
+        if data is not None and data.get("sdn", sdn) == sdn:
             data = with_fragments(stack.laid(name, data, shared, problems), name, fragments, problems)
         if data is not None and len(problems.found) == before:
             written[name] = data

@@ -24,7 +24,7 @@ from stackyard.effects.engine import Engine
 from tool import STATE, Tool, run
 from waiting import NotYet, wait_for
 
-pytestmark = [pytest.mark.engine, pytest.mark.long]
+pytestmark = [pytest.mark.engine, pytest.mark.full]
 
 DOCKER = Engine().client
 DATABASES = ("cassandra", "zookeeper", "kafka")
@@ -362,7 +362,6 @@ def three(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     yield from made(stackyard, tmp_path_factory.mktemp("three"), "database3", 94, 3)
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("node", [1, 3])
 def test_a_cluster_loses_a_node_and_no_acknowledged_write(three: Site, node: int) -> None:
     clients = Clients(three, f"without_{node}")
@@ -387,7 +386,6 @@ def test_a_cluster_loses_a_node_and_no_acknowledged_write(three: Site, node: int
     clients.close()
 
 
-@pytest.mark.full
 def test_a_node_alone_says_that_it_does_no_work(three: Site) -> None:
     others = [three.container(name, node) for node in (1, 2) for name in DATABASES]
     engine("stop", "--time", "30", *others)
@@ -405,7 +403,6 @@ def test_a_node_alone_says_that_it_does_no_work(three: Site) -> None:
         three.wait_for_health(name, 3)
 
 
-@pytest.mark.full
 def test_a_node_is_made_anew_and_keeps_its_place(three: Site) -> None:
     clients = Clients(three, "anew")
     loads = clients.loads

@@ -64,7 +64,7 @@ class Contrail(Site):
 
 @pytest.fixture(scope="module")
 def site(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contrail]:
-    """The site, made from nothing; the demo is down meanwhile, for its memory."""
+    """The site, made from nothing, beside whatever else there is."""
     run(sys.executable, str(FOLDER / "build.py"), f"{IMAGES}/opensdn-", TAG, timeout=600)
     made = Contrail(stackyard, tmp_path_factory.mktemp("opencontrail"))
     made("down", "--volumes")

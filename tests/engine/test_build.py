@@ -294,7 +294,14 @@ def test_an_interrupted_build_ends_and_can_be_continued(changed: Yard, tmp_path:
     errors = tmp_path / "errors"
     with errors.open("wb") as stderr:
         command = [str(PROGRAM), "build", "--site", "small", "-c", "bare"]
-        process = subprocess.Popen(command, stderr=stderr, env={**os.environ, **changed.env}, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stderr=stderr,
+            env={**os.environ, **changed.env},
+            start_new_session=True,
+            # A test run in the background ignores Ctrl-C, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
     deadline = time.monotonic() + 60
     while "bare: users, directories" not in errors.read_text():
         assert time.monotonic() < deadline, errors.read_text()

@@ -11,7 +11,7 @@ from stackyard.effects.engine import Engine
 from tool import run
 from waiting import NotYet, wait_for
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 DOCKER = Engine().client
 STANDINS = Path(__file__).parents[1] / "opensdn"

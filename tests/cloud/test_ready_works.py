@@ -43,7 +43,16 @@ def test_a_database_that_takes_no_write_is_not_ready(site):
         assert site.stackyard("up", "--deadline", "15", check=False).code == 1
     finally:
         site.inside(*SQL, "SET GLOBAL read_only = 0")
+    site.up()
     assert lacking(site) == {}
+
+
+def test_a_host_that_nova_half_forgot_is_mapped_again(site):
+    """Nova deletes a host in two databases; the scheduler does not look again for one that the first has lost."""
+    site.inside(*SQL, "DELETE FROM nova_api.host_mappings WHERE host = 'compute2'")
+    engine("start", "--attach", site.container("controller", "nova-zones"))
+    mapped = site.inside(*SQL, "SELECT host FROM nova_api.host_mappings").stdout.split()
+    assert "compute2" in mapped
 
 
 def test_a_node_that_lost_its_identity_has_the_same_again(site):

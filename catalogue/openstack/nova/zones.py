@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,9 +27,11 @@ DEADLINE = 300
 ANSWER = 30
 """Seconds that an API has for each part of an answer."""
 MINUTE = 60
+MAPPED = 20
+"""Seconds in which Nova's scheduler maps a new host to its cell; nova.conf tells it to look all the time."""
 INTERVAL = 1
 COMPUTE = "nova-compute"
-CONFLICT = 409
+CONFLICT, MISSING = 409, 404
 ENDED = frozenset({"ERROR", "SHUTOFF", "SHELVED", "SHELVED_OFFLOADED", "DELETED", "SOFT_DELETED"})
 """States of servers that say already that nothing runs."""
 TABLE = "CREATE TABLE IF NOT EXISTS stackyard_made (name VARCHAR(255) PRIMARY KEY)"
@@ -48,13 +51,14 @@ class Waiting:
         signal.signal(signal.SIGALRM, self.give_up)
         signal.alarm(deadline)
 
-    def tell(self, seen: str) -> None:
-        """Take what is missing."""
+    def tell(self, seen: str) -> float:
+        """Take what is missing. Returns the seconds that have passed."""
         self.seen = seen
         passed = time.monotonic() - self.begun
         if passed >= self.next:
             self.next = passed + MINUTE
             print(f"waiting, {passed:.0f} s of {self.deadline}: {seen}", file=sys.stderr, flush=True)
+        return passed
 
     def give_up(self, *_: object) -> NoReturn:
         """End the script."""
@@ -118,7 +122,10 @@ def reconcile(apis: Apis, made: Made, site: Site) -> str:
         adopt(made, site, aggregates)
     for name in services_of(site):
         made.keep(name)
-    left = list(forget_services(apis, made, site))
+    services = apis.nova.get("/os-services").json()["services"]
+    if not services_of(site).intersection(map(record, services)):  # it leaves out a cell whose database is away
+        return "Nova lists none of the site's programs"
+    left = list(forget_services(apis, made, site, services))
     providers = ready(apis, site.hosts)
     missing = sorted(site.hosts - providers.keys())
     if missing:
@@ -257,22 +264,31 @@ def services_of(site: Site) -> set[str]:
     return {f"service:{binary}@{host}" for binary, hosts in site.services.items() for host in hosts}
 
 
-def forget_services(apis: Apis, made: Made, site: Site) -> Iterator[str]:
+def record(service: Mapping[str, Any]) -> str:
+    """Name of a record that Nova has of a program."""
+    return f"service:{service['binary']}@{service['host']}"
+
+
+def forget_services(apis: Apis, made: Made, site: Site, services: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Remove what Nova, Placement and Neutron have of nodes that the site has no more; yields what is left, and why."""
     unwanted = {name for name in made.names if name.startswith("service:")} - services_of(site)
-    for service in apis.nova.get("/os-services").json()["services"]:
-        name, host = f"service:{service['binary']}@{service['host']}", service["host"]
+    for service in services:
+        name, host = record(service), service["host"]
         if name not in unwanted:
             if f"forced:{service['id']}" in made.names:  # the node is back
                 force_down(apis.nova, made, service["id"], down=False)
             continue
         if service["binary"] == COMPUTE:
             forget_agents(apis.neutron, host)
-        if apis.nova.delete(f"/os-services/{service['id']}", raise_exc=False).status_code == CONFLICT:
+        url = f"/os-services/{service['id']}"
+        answer = apis.nova.delete(url, raise_exc=False)
+        if answer.status_code == CONFLICT:
             unwanted.discard(name)
             force_down(apis.nova, made, service["id"], down=True)
             yield forsaken(apis.nova, host)
             continue
+        if not answer.ok and answer.status_code != MISSING:
+            raise exceptions.from_response(answer, "DELETE", url)
         print(f"{service['binary']} of {host} is removed: the site has it no more", flush=True)
         if service["binary"] == COMPUTE and host in (found := providers(apis.placement)):
             apis.placement.delete(f"/resource_providers/{found[host]}")
@@ -311,6 +327,11 @@ def forsaken(nova: Adapter, host: str) -> str:
         "Delete them: `openstack server delete ID`; the rest of the node is removed then, within a minute. "
         f"Or put {host} back into the site file and start them again: `openstack server reboot --hard ID`"
     )
+
+
+def map_hosts() -> None:
+    """Map hosts to their cell that the scheduler does not: Nova failed once to delete them, after half of the work."""
+    subprocess.run(["nova-manage", "cell_v2", "discover_hosts", "--by-service"], check=False)
 
 
 # ---------------------------------------------------------------- main
@@ -354,7 +375,7 @@ def remembered() -> Made:
 def main() -> None:
     """Reconcile until nothing is waited for."""
     site = Site(*(listed(os.environ[name]) for name in ("AVAILABILITY_ZONES", "NOVA_SERVICES")))
-    waiting, made, known = Waiting(DEADLINE), None, apis()
+    waiting, made, known, mapped = Waiting(DEADLINE), None, apis(), False
     waiting.tell(f"nova-compute of {', '.join(sorted(site.hosts))} is to register in Nova and in Placement")
     while True:
         try:
@@ -368,7 +389,9 @@ def main() -> None:
             missing = f"no answer about compute nodes: {error}"
         if not missing:
             return
-        waiting.tell(missing)
+        if waiting.tell(missing) > MAPPED and not mapped:
+            map_hosts()
+            mapped = True
         time.sleep(INTERVAL)
 
 

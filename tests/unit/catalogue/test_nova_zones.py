@@ -26,7 +26,7 @@ def script():
 
 class Answer:
     def __init__(self, body=None, status=200):
-        self.body, self.status_code, self.ok = body, status, status < 400
+        self.body, self.status_code, self.ok, self.headers = body, status, status < 400, {}
 
     def json(self):
         return self.body
@@ -41,6 +41,7 @@ class Cloud:
         self.made.keep = self.made.names.add
         self.made.forget = self.made.names.discard
         self.ids = iter(range(1, 1000))
+        self.fails, self.away = ("nothing",), False
 
     def start(self, host, binary="nova-compute"):
         """A program registers."""
@@ -74,14 +75,17 @@ class Cloud:
     def call(self, method, url, json=None, *, raise_exc=True):
         answer = self._answer(f"{method} {url}", json)
         if not answer.ok and raise_exc:
-            raise exceptions.Conflict(f"{method} {url}: {answer.status_code}")
+            raise exceptions.ClientException(f"{method} {url}: {answer.status_code}")
         return answer
 
     def _answer(self, call, body):  # noqa: C901, PLR0911, PLR0912 - a table
+        if call.startswith(self.fails):
+            return Answer(status=500)
         at = lambda pattern: re.fullmatch(pattern, call)  # noqa: E731
         if at("GET /os-services.*"):
             binary = call.partition("binary=")[2]
-            return Answer({"services": [each for each in self.services if binary in {"", each["binary"]}]})
+            there = [] if self.away else self.services
+            return Answer({"services": [each for each in there if binary in {"", each["binary"]}]})
         if at("GET /os-hypervisors/detail"):
             found = [{"service": {"host": host}, "hypervisor_hostname": host} for host in self.hosts()]
             return Answer({"hypervisors": found})
@@ -285,6 +289,26 @@ def test_programs_that_moved_to_another_node_are_gone_from_the_first(cloud):
     cloud.start("head", "nova-scheduler")
     cloud.job(BOTH, **{"nova-scheduler": ["head"]})
     assert cloud.hosts("nova-scheduler") == ["head"]
+
+
+def test_a_node_that_nova_failed_to_delete_is_deleted_at_the_next_try(cloud):
+    cloud.job(BOTH)
+    cloud.fails = ("DELETE /os-services",)
+    with pytest.raises(exceptions.ClientException):
+        cloud.job({"az1": ["compute1"]})
+    cloud.fails = ("nothing",)
+    assert cloud.job({"az1": ["compute1"]}) == ""
+    assert cloud.hosts() == ["compute1"]
+
+
+def test_a_node_is_not_forgotten_while_its_cell_is_away(cloud):
+    """Nova leaves the programs of a cell out whose database does not answer."""
+    cloud.job(BOTH)
+    cloud.away = True
+    assert cloud.job({"az1": ["compute1"]}) == "Nova lists none of the site's programs"
+    cloud.away = False
+    assert cloud.job({"az1": ["compute1"]}) == ""
+    assert cloud.hosts() == ["compute1"]
 
 
 def test_nodes_of_somebody_else_stay(cloud):

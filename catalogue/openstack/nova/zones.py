@@ -27,8 +27,9 @@ DEADLINE = 300
 ANSWER = 30
 """Seconds that an API has for each part of an answer."""
 MINUTE = 60
-MAPPED = 20
-"""Seconds in which Nova's scheduler maps a new host to its cell; nova.conf tells it to look all the time."""
+MAPPED = 15
+"""Seconds in which Nova's scheduler maps a new host to its cell: it looks every two."""
+DISCOVER = ("nova-manage", "cell_v2", "discover_hosts", "--by-service")
 INTERVAL = 1
 COMPUTE = "nova-compute"
 CONFLICT, MISSING = 409, 404
@@ -51,18 +52,36 @@ class Waiting:
         signal.signal(signal.SIGALRM, self.give_up)
         signal.alarm(deadline)
 
-    def tell(self, seen: str) -> float:
-        """Take what is missing. Returns the seconds that have passed."""
+    def tell(self, seen: str) -> None:
+        """Take what is missing."""
         self.seen = seen
         passed = time.monotonic() - self.begun
         if passed >= self.next:
             self.next = passed + MINUTE
             print(f"waiting, {passed:.0f} s of {self.deadline}: {seen}", file=sys.stderr, flush=True)
-        return passed
 
     def give_up(self, *_: object) -> NoReturn:
         """End the script."""
         sys.exit(f"gave up after {self.deadline} s; seen last: {self.seen}")
+
+
+class Cells:
+    """Maps hosts that the scheduler does not map: Nova once failed to delete them, after half of the work."""
+
+    def __init__(self) -> None:
+        self.since = 0.0
+
+    def see(self, unmapped: set[str]) -> None:
+        """Take the hosts that are up and in no cell."""
+        now = time.monotonic()
+        if not unmapped:
+            self.since = 0.0
+        elif not self.since:
+            self.since = now
+        elif now - self.since > MAPPED:
+            print(f"{', '.join(sorted(unmapped))}: up, and in no cell of Nova; {' '.join(DISCOVER)}", flush=True)
+            subprocess.run(DISCOVER, check=False, stderr=subprocess.DEVNULL)
+            self.since = 0.0
 
 
 class RefusedError(Exception):
@@ -115,7 +134,7 @@ class Site(NamedTuple):
         return {host for hosts in self.zones.values() for host in hosts}
 
 
-def reconcile(apis: Apis, made: Made, site: Site) -> str:
+def reconcile(apis: Apis, made: Made, cells: Cells, site: Site) -> str:
     """Do what can be done now; returns what is waited for, nothing when all is as it should be. Raises RefusedError."""
     aggregates = apis.nova.get("/os-aggregates").json()["aggregates"]
     if made.new:
@@ -126,7 +145,8 @@ def reconcile(apis: Apis, made: Made, site: Site) -> str:
     if not services_of(site).intersection(map(record, services)):  # it leaves out a cell whose database is away
         return "Nova lists none of the site's programs"
     left = list(forget_services(apis, made, site, services))
-    providers = ready(apis, site.hosts)
+    providers, unmapped = ready(apis, site.hosts)
+    cells.see(unmapped)
     missing = sorted(site.hosts - providers.keys())
     if missing:
         return f"nova-compute is not registered, or not up, on {', '.join(missing)}"
@@ -154,14 +174,14 @@ def adopt(made: Made, site: Site, aggregates: Iterable[Mapping[str, Any]]) -> No
 # ---------------------------------------------------------------- what is
 
 
-def ready(apis: Apis, hosts: set[str]) -> dict[str, str]:
-    """Return those of the hosts that are up, mapped to their cell and known to Placement -> their provider there."""
+def ready(apis: Apis, hosts: set[str]) -> tuple[dict[str, str], set[str]]:
+    """Return those of the hosts that are up, in a cell and known to Placement -> their provider; those in no cell."""
     services = apis.nova.get(f"/os-services?binary={COMPUTE}").json()["services"]
-    up = {service["host"] for service in services if service["state"] == "up"}
+    up = hosts.intersection(service["host"] for service in services if service["state"] == "up")
     hypervisors = apis.nova.get("/os-hypervisors/detail").json()["hypervisors"]
     names = {each["service"]["host"]: each["hypervisor_hostname"] for each in hypervisors if "service" in each}
     found = providers(apis.placement)
-    return {host: found[name] for host, name in names.items() if host in up & hosts and name in found}
+    return {host: found[name] for host, name in names.items() if host in up and name in found}, up - names.keys()
 
 
 def providers(placement: Adapter) -> dict[str, str]:
@@ -329,11 +349,6 @@ def forsaken(nova: Adapter, host: str) -> str:
     )
 
 
-def map_hosts() -> None:
-    """Map hosts to their cell that the scheduler does not: Nova failed once to delete them, after half of the work."""
-    subprocess.run(["nova-manage", "cell_v2", "discover_hosts", "--by-service"], check=False)
-
-
 # ---------------------------------------------------------------- main
 
 
@@ -375,13 +390,13 @@ def remembered() -> Made:
 def main() -> None:
     """Reconcile until nothing is waited for."""
     site = Site(*(listed(os.environ[name]) for name in ("AVAILABILITY_ZONES", "NOVA_SERVICES")))
-    waiting, made, known, mapped = Waiting(DEADLINE), None, apis(), False
+    waiting, made, known, cells = Waiting(DEADLINE), None, apis(), Cells()
     waiting.tell(f"nova-compute of {', '.join(sorted(site.hosts))} is to register in Nova and in Placement")
     while True:
         try:
             known.nova.get("/os-services")  # when it answers, the database is there
             made = made or remembered()
-            missing = reconcile(known, made, site)
+            missing = reconcile(known, made, cells, site)
         except RefusedError as error:
             sys.exit(str(error))
         except exceptions.ClientException as error:
@@ -389,9 +404,7 @@ def main() -> None:
             missing = f"no answer about compute nodes: {error}"
         if not missing:
             return
-        if waiting.tell(missing) > MAPPED and not mapped:
-            map_hosts()
-            mapped = True
+        waiting.tell(missing)
         time.sleep(INTERVAL)
 
 

@@ -41,7 +41,7 @@ class Cloud:
         self.made.keep = self.made.names.add
         self.made.forget = self.made.names.discard
         self.ids = iter(range(1, 1000))
-        self.fails, self.away = ("nothing",), False
+        self.fails, self.away, self.unmapped = ("nothing",), False, ()
 
     def start(self, host, binary="nova-compute"):
         """A program registers."""
@@ -87,7 +87,8 @@ class Cloud:
             there = [] if self.away else self.services
             return Answer({"services": [each for each in there if binary in {"", each["binary"]}]})
         if at("GET /os-hypervisors/detail"):
-            found = [{"service": {"host": host}, "hypervisor_hostname": host} for host in self.hosts()]
+            mapped = [host for host in self.hosts() if host not in self.unmapped]
+            found = [{"service": {"host": host}, "hypervisor_hostname": host} for host in mapped]
             return Answer({"hypervisors": found})
         if at("GET /os-aggregates"):
             return Answer({"aggregates": [{**each, "hosts": [*each["hosts"]]} for each in self.aggregates]})
@@ -159,13 +160,14 @@ class Cloud:
 @pytest.fixture
 def cloud(script):
     cloud = Cloud()
+    cloud.cells = script.Cells()
 
     def job(zones, **services):
         """Run the job once for a site."""
         hosts = [host for each in zones.values() for host in each]
         apis = script.Apis(cloud.adapter(), cloud.adapter(), cloud.adapter())
         site = script.Site(zones, {"nova-compute": hosts, "nova-scheduler": ["controller"], **services})
-        waits = script.reconcile(apis, cloud.made, site)
+        waits = script.reconcile(apis, cloud.made, cloud.cells, site)
         cloud.made.new = not cloud.made.names
         return waits
 
@@ -309,6 +311,18 @@ def test_a_node_is_not_forgotten_while_its_cell_is_away(cloud):
     cloud.away = False
     assert cloud.job({"az1": ["compute1"]}) == ""
     assert cloud.hosts() == ["compute1"]
+
+
+def test_a_host_that_the_scheduler_does_not_map_is_mapped(cloud, script, monkeypatch, capsys):
+    monkeypatch.setattr(script, "DISCOVER", ("true", "discover"))
+    clock = iter((100.0, 114.0, 116.0))
+    monkeypatch.setattr(script.time, "monotonic", lambda: next(clock))
+    cloud.unmapped = ("compute2",)
+    for _ in range(2):
+        assert cloud.job(BOTH) == "nova-compute is not registered, or not up, on compute2"
+    assert capsys.readouterr().out == ""
+    cloud.job(BOTH)
+    assert capsys.readouterr().out == "compute2: up, and in no cell of Nova; true discover\n"
 
 
 def test_nodes_of_somebody_else_stay(cloud):

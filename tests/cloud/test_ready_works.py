@@ -1,5 +1,7 @@
 """Ready means that it works: what a running process does not do is seen, named and, where that is possible, mended."""
 
+from datetime import datetime
+
 import pytest
 
 from demo import engine
@@ -45,6 +47,18 @@ def test_a_database_that_takes_no_write_is_not_ready(site):
         site.inside(*SQL, "SET GLOBAL read_only = 0")
     site.up()
     assert lacking(site) == {}
+
+
+def test_a_report_of_before_the_conductor_was_started_is_none(site):
+    """nova-compute reports through nova-conductor: what it did before that ended shows nothing."""
+    conductor = site.container("controller", "nova-conductor")
+    engine("restart", conductor, site.container("controller", "rabbitmq"))
+    site.up()
+    form = "{{.State.StartedAt}}"
+    started = datetime.fromisoformat(engine("inspect", "--format", form, conductor).stdout.strip()).timestamp()
+    for node in ("compute1", "compute2"):
+        written = site.inside(node, "nova-compute", "stat", "--format", "%.3Y", "/run/stackyard/reported").stdout
+        assert float(written) > started
 
 
 def test_a_host_that_nova_half_forgot_is_mapped_again(site):

@@ -4,7 +4,8 @@ What this adds to Nova's own commands:
 
 - It ends when its main thread fails. Nova's threads would keep the process, which then does nothing and looks alive.
 - Each time the daemon has reported itself to Nova's database, REPORTED is touched: that is its health. The first
-  report comes at once, and not after five seconds.
+  report comes at once, and not after five seconds. One of nova-compute goes by way of nova-conductor, and is given up
+  when the next is due: lost with a broker that ended, Nova would wait a minute for its answer.
 - compute makes its privileged calls itself. oslo.privsep starts a daemon for each group of privileged calls, so that
   the rest of nova-compute can do without privileges: each is a Python process of its own with all of Nova in it. Here
   the container has the privileges, and nothing but nova-compute is in it, so the daemons would separate it from
@@ -36,11 +37,20 @@ def reporting(report: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
     """Return Nova's way to report a daemon's state, which tells REPORTED too when it has worked."""
 
     def reported(driver: Any, service: Any) -> None:
+        if service.service_ref.indirection_api and "indirection_api" not in vars(service.service_ref):
+            service.service_ref.indirection_api = impatient(service.report_interval)
         report(driver, service)
         if not getattr(service, "model_disconnected", False):
             REPORTED.touch()
 
     return reported
+
+
+def impatient(seconds: float) -> Any:
+    """Return nova-conductor's API that waits so long for an answer."""
+    api = importlib.import_module("nova.conductor.rpcapi").ConductorAPI()
+    api.client = api.client.prepare(timeout=seconds)
+    return api
 
 
 def without_deleted(check: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -206,6 +206,7 @@ def _names(catalogue: Catalogue, here: _Place, level: Runtime, loc: Loc) -> None
         _known(here, (*at, "endpoint"), "endpoint", wait.endpoint, catalogue.endpoints)
         _known(here, (*at, "job"), "job", wait.job, jobs)
         _known(here, (*at, "container"), "container", wait.container, catalogue.containers)
+    _known(here, (*loc, "health", "through"), "container", getattr(level.health, "through", None), catalogue.containers)
 
 
 def _known(here: _Place, loc: Loc, what: str, name: str | None, names: Collection[str]) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from stackyard.bundle.compose import ENTRYPOINT
-from stackyard.deploy.readiness import STEADY, reachable, state
+from stackyard.deploy.readiness import STEADY, after, reachable, state
 from stackyard.effects.engine import Engine
 from stackyard.entrypoint import probes
 from stackyard.entrypoint.expressions import ExpressionError
@@ -34,10 +34,10 @@ def ask(probe: Ask) -> str:
     return f"{asked}: {seen}" if seen else ""
 
 
-def ask_inside(engine: Engine, name: str) -> str:
-    """Ask in the container; empty when the answer is yes, else what was seen."""
+def ask_inside(engine: Engine, name: str, after: str = "") -> str:
+    """Ask in the container; empty when the answer is yes, else what was seen. A yes of before ``after`` is none."""
     try:
-        result = engine.exec(name, ENTRYPOINT, "health", timeout=PATIENCE)
+        result = engine.exec(name, ENTRYPOINT, "health", *(("--after", after) if after else ()), timeout=PATIENCE)
     except CommandError as error:
         return error.message
     lines = (result.stderr or result.stdout).strip().splitlines()
@@ -57,22 +57,25 @@ def ready(
     minute old, or with ``afresh`` their answer now, for which a process is started in each.
     """
     with ThreadPoolExecutor(16) as pool:
-        answers = pool.map(lambda each: _lacks(engine, each, there.get(each.full_name), afresh=afresh), containers)
+        answers = pool.map(lambda each: _lacks(engine, each, there, afresh=afresh), containers)
         return {each.full_name: answer for each, answer in zip(containers, answers, strict=True)}
 
 
-def _lacks(engine: Engine, container: ResolvedContainer, running: Running | None, *, afresh: bool) -> str:
+def _lacks(engine: Engine, container: ResolvedContainer, there: Mapping[str, Running], *, afresh: bool) -> str:
     """What a container lacks, in words."""
+    running = there.get(container.full_name)
     if running is None:
         return "not there"
     if not running.running:
         done = container.definition.job and running.status == "exited" and running.exit_code == 0
         return "" if done else state(running)
-    return "has not ended yet" if container.definition.job else _asked(engine, container, running, afresh=afresh)
+    if container.definition.job:
+        return "has not ended yet"
+    return _asked(engine, container, running, after(container, there), afresh=afresh)
 
 
-def _asked(engine: Engine, container: ResolvedContainer, running: Running, *, afresh: bool) -> str:
-    """What a container that runs lacks."""
+def _asked(engine: Engine, container: ResolvedContainer, running: Running, start: str, *, afresh: bool) -> str:
+    """What a container that runs lacks, as it has shown after another's ``start``."""
     probe, up = container.health, (datetime.now(UTC) - running.since).total_seconds()
     if running.restarts and up < LOOPS:
         return f"started again within the last {LOOPS:.0f} s, {running.restarts} times in all"
@@ -80,6 +83,6 @@ def _asked(engine: Engine, container: ResolvedContainer, running: Running, *, af
         return "" if up >= STEADY else f"runs for less than {STEADY:.0f} s"
     if reachable(probe):
         return ask(probe)
-    if running.health == "healthy" and not afresh and not container.serves:
+    if running.health == "healthy" and not afresh and not container.serves and not start:
         return ""
-    return ask_inside(engine, container.full_name)
+    return ask_inside(engine, container.full_name, start)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from stackyard.deploy.repeats import collapsed, reason
 from stackyard.errors import StackyardError
 from stackyard.events import Event
-from stackyard.plan.observed import Running
+from stackyard.plan.observed import LABEL_CONTAINER, Running
 from stackyard.plan.resolved import Ask, ResolvedContainer, Waiting
 
 QUIET = 3.0
@@ -46,16 +46,30 @@ def reachable(probe: Ask) -> bool:
         return True
 
 
+def after(container: ResolvedContainer, there: Mapping[str, Running]) -> str:
+    """The start, later than its own, before which a yes of a container does not count: ``NAME=SECONDS``, or nothing."""
+    own = there.get(container.full_name)
+    found = [there[name] for name in container.health.through if name in there] if container.health else []
+    running = [each for each in found if each.running]
+    if own is None or not running:
+        return ""
+    first = min(running, key=lambda each: each.began)
+    name = first.labels.get(LABEL_CONTAINER, first.name)
+    return f"{name}={first.began}" if first.began > own.began else ""
+
+
 @dataclass(frozen=True)
 class Question:
     """What to ask: of the container itself, or, with ``wait``, of what it waits for.
 
-    ``probe`` is asked from outside; without one, the container's own health is asked inside it.
+    ``probe`` is asked from outside; without one, the container's own health is asked inside it, and what it showed
+    before ``after``, if there is one, does not count.
     """
 
     container: str
     probe: Ask | None = None
     wait: str = ""
+    after: str = ""
 
 
 @dataclass
@@ -64,8 +78,10 @@ class Watch:
 
     container: ResolvedContainer
     running: Running | None = None
-    ready_in: str = ""
-    """StartedAt of the start in which it was ready; it must be ready again after another."""
+    after: str = ""
+    """The start of another before which its yes does not count."""
+    ready_in: tuple[str, str] = ("", "")
+    """StartedAt of the start in which it was ready, and ``after``; it must be ready again after another."""
     seen: str = "not there"
     told: str = ""
     question: Question | None = None
@@ -101,7 +117,7 @@ class Watch:
             return False
         if self.job:
             return self.running.status == "exited" and self.running.exit_code == 0
-        return self.running.running and self.ready_in == self.running.started_at
+        return self.running.running and self.ready_in == (self.running.started_at, self.after)
 
     @property
     def crashes(self) -> int:
@@ -133,7 +149,7 @@ class Watch:
             return
         self.seen = f"running; {seen}" if seen else "ready"
         if not seen and self.running is not None:
-            self.ready_in = self.running.started_at
+            self.ready_in = (self.running.started_at, self.after)
 
 
 @dataclass
@@ -171,6 +187,7 @@ class Readiness:
         """Take the state of all containers."""
         for name, watch in self.watches.items():
             watch.take(found.get(name), first=not self._looked)
+            watch.after = after(watch.container, found)
         self._looked = True
 
     def answer(self, container: str, seen: str) -> None:
@@ -194,12 +211,12 @@ class Readiness:
             return Question(name, probe)
         if (probe is None or watch.crashes) and not watch.steady(now):
             return None
-        checked = watch.running and watch.running.health == "healthy" and not watch.container.serves
-        if probe is None or checked:
+        healthy = watch.running and watch.running.health == "healthy"
+        if probe is None or (healthy and not watch.container.serves and not watch.after):
             watch.answered("")
         elif now - watch.asked_inside > EXEC_PAUSE:
             watch.asked_inside = now
-            return Question(name)
+            return Question(name, after=watch.after)
         return None
 
     def events(self, now: float) -> Iterator[Event]:

@@ -43,7 +43,7 @@ def until_ready(engine: Engine, readiness: Readiness, report: Report) -> None:
                     asked[each.container] = (
                         direct.submit(ask, each.probe)
                         if each.probe
-                        else inside.submit(ask_inside, engine, each.container)
+                        else inside.submit(ask_inside, engine, each.container, each.after)
                     )
                 _tell(readiness, report)
                 if failure := readiness.failure(time.monotonic()):

@@ -19,7 +19,7 @@ What this image can be started with:
   explain [VAR]              which variables it takes; --output json for programs
   validate                   check the environment and the templates, and start nothing
   bootstrap [--only STEP]    make what the service needs, as far as it is not there yet
-  health                     exit 0 when the process does its work
+  health [--after NAME=TIME] exit 0 when the process does its work, as it has shown after NAME was started (since 1970)
   wait SECONDS WHAT COMMAND [ARGUMENT ...]
                              repeat a command until it exits 0, and say what is waited for (for scripts)
   COMMAND [ARGUMENT ...]     configure itself and start that instead
@@ -104,8 +104,9 @@ def _bootstrap(rest: list[str], env: Mapping[str, str]) -> None:
 def _health(rest: list[str], env: Mapping[str, str]) -> None:
     from .health import check  # noqa: PLC0415
 
+    after = _option(rest, "--after")
     _end_of(rest)
-    check(begin(env, quiet=True), env)
+    check(begin(env, quiet=True), env, after)
 
 
 def _wait(rest: list[str], env: Mapping[str, str]) -> None:

@@ -56,16 +56,20 @@ def _exec(command: Sequence[str], _probe: Any, session: Session, env: Mapping[st
 
 
 def _file(path: str, probe: Any, session: Session, _env: Any) -> tuple[str, Question]:
-    path, within = evaluate(path, session.context), probe.get("within")
-    return path, lambda: _written(path, within)
+    path, within, after = evaluate(path, session.context), probe.get("within"), probe.get("after")
+    return path, lambda: _written(path, within, after)
 
 
-def _written(path: str, within: int | None) -> str | None:
-    """Whether a file is there, and was written in the last seconds."""
+def _written(path: str, within: int | None, after: str | None) -> str | None:
+    """Whether a file is there, and was written in the last seconds, and after the start of another container."""
     try:
-        age = time() - os.stat(path).st_mtime
+        written = os.stat(path).st_mtime
     except OSError:
         return "it does not exist"
+    name, _, start = (after or "").rpartition("=")
+    age = time() - written
+    if start and written < float(start):
+        return f"it was written {age:.0f} s ago, before {name} was started"
     return f"it was written {age:.0f} s ago" if within and age > within else None
 
 

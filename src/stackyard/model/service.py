@@ -123,6 +123,10 @@ class FileProbe(Model):
 
     file: str = Field(description="The path; expression.")
     within: int | None = Field(default=None, description="Seconds since it was last written, at most.")
+    through: str | None = Field(
+        default=None,
+        description="Container, of any node, by whose work it is written: what is older than its start does not count.",
+    )
 
 
 class EndpointProbe(Model):

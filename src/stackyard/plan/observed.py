@@ -44,6 +44,11 @@ class Running:
         return self.status == "running"
 
     @property
+    def began(self) -> float:
+        """When its process was started last, in seconds since 1970."""
+        return datetime.fromisoformat(self.started_at).timestamp()
+
+    @property
     def since(self) -> datetime:
         """When it came to the state that it is in."""
         text = self.started_at if self.status in {"running", "paused"} else self.finished_at

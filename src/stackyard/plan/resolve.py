@@ -14,7 +14,7 @@ from stackyard.entrypoint.endpoints import Endpoint, from_environment
 from stackyard.entrypoint.expressions import ExpressionError, evaluate, truth
 from stackyard.entrypoint.files import render
 from stackyard.entrypoint.formats import is_plain
-from stackyard.model.service import EndpointProbe, HttpProbe, Probe, Runtime, TcpProbe, Wait
+from stackyard.model.service import EndpointProbe, FileProbe, HttpProbe, Probe, Runtime, TcpProbe, Wait
 from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.placement import Choice, Placement, place
@@ -108,7 +108,7 @@ class _Maker:
                 *choice.container.devices,
                 *(each for each in choice.container.optional_devices if each in self.host.devices),
             ),
-            health=None if choice.container.job else _asked(runtime.health, seen),
+            health=None if choice.container.job else self.asked(runtime.health, seen),
             waits=tuple(self.waits(choice, node, runtime, seen)),
             serves=any(each.container == choice.name for each in self.catalogue.endpoints.values()),
             unhealthy=runtime.unhealthy,
@@ -191,7 +191,7 @@ class _Maker:
         called: Endpoint = seen["endpoint"](name)
         ours = bool(endpoint.hosts) and set(called.hosts) <= set(endpoint.hosts) and called.port == endpoint.port
         providers = self.on(self.catalogue.endpoints[name].container) if ours else ()
-        return Waiting(endpoint.title, providers, None if ours or not called.hosts else Ask(**called.probe()))
+        return Waiting(endpoint.title, providers, None if ours or not called.hosts else asking(called))
 
     def named(self, choice: Choice, wait: Wait, node: PlacedNode) -> Waiting:
         """A job, once for the site or that of the node; a container of the node."""
@@ -202,6 +202,21 @@ class _Maker:
             message = f"{choice.name} needs {name} beside it, and {node.name} does not run it"
             self.problems.at(("nodes", node.name), message, "let one node run both")
         return Waiting(name, providers)
+
+    def asked(self, probe: Probe | None, seen: Mapping[str, Any]) -> Ask | None:
+        """A health probe as the tool asks it: from outside where that is possible."""
+        try:
+            if isinstance(probe, EndpointProbe):
+                return asking(seen["endpoint"](probe.endpoint))
+            if isinstance(probe, TcpProbe):
+                return Ask(tcp=evaluate(probe.tcp, seen))
+            if isinstance(probe, HttpProbe) and not probe.standby:
+                return Ask(http=evaluate(probe.http, seen), says=probe.says, reason=probe.reason)
+        except ExpressionError:
+            return Ask()
+        if isinstance(probe, FileProbe) and probe.through:
+            return Ask(through=self.on(probe.through))
+        return Ask() if probe else None
 
     def on(self, container: str, node: PlacedNode | None = None) -> tuple[str, ...]:
         """Names on the engine of a container, of all nodes or one."""
@@ -214,25 +229,17 @@ class _Maker:
         )
 
 
+def asking(endpoint: Endpoint) -> Ask:
+    """How to ask for an endpoint."""
+    probe = endpoint.probe()
+    return Ask(probe.get("tcp"), probe.get("http"))
+
+
 def _applies(wait: Wait, seen: Mapping[str, Any]) -> bool:
     try:
         return truth(wait.when, seen)
     except ExpressionError:
         return True
-
-
-def _asked(probe: Probe | None, seen: Mapping[str, Any]) -> Ask | None:
-    """A health probe as the tool asks it: from outside where that is possible."""
-    try:
-        if isinstance(probe, EndpointProbe):
-            return Ask(**seen["endpoint"](probe.endpoint).probe())
-        if isinstance(probe, TcpProbe):
-            return Ask(tcp=evaluate(probe.tcp, seen))
-        if isinstance(probe, HttpProbe) and not probe.standby:
-            return Ask(http=evaluate(probe.http, seen), says=probe.says, reason=probe.reason)
-    except ExpressionError:
-        return Ask()
-    return Ask() if probe else None
 
 
 def _awaited(containers: Sequence[ResolvedContainer]) -> tuple[ResolvedContainer, ...]:

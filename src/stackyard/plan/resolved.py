@@ -45,13 +45,15 @@ class Ask:
 
     What the URL answers is held against ``says``, and ``reason`` finds in it what is wrong, if they are given.
 
-    With neither, it can only be asked inside the container.
+    With neither address, it can only be asked inside the container. ``through`` are the containers, by their names
+    on the engine, by one of which its yes comes: one from before all their starts does not count.
     """
 
     tcp: str | None = None
     http: str | None = None
     says: str | None = None
     reason: str | None = None
+    through: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -442,6 +442,32 @@ def test_what_one_look_tells(
     assert ready(engine, [one], there, afresh=afresh) == {one.full_name: lacks}
 
 
+def test_a_yes_of_before_a_later_start_of_what_it_comes_through_does_not_count() -> None:
+    through = replace(INNER, health=Ask(through=(name(DATABASE), name(FAR))))
+    there = {name(API): at(60, health="healthy")(), name(DATABASE): replace(at(20)(), name="database")}
+    engine = FakeEngine({"exec": (1, f"x{UNHEALTHY}no: old")})
+    assert ready(engine, [through], there) == {name(API): "no: old"}
+    assert "--after" in engine.calls[-1]
+    assert f"database={there[name(DATABASE)].began}" in engine.calls[-1]
+    there[name(FAR)] = at(70)()  # one that does the same was there all the time
+    assert ready(engine, [through], there) == {name(API): ""}
+
+
+def test_who_was_ready_must_be_so_again_after_what_it_comes_through_was_started() -> None:
+    readiness = Readiness([replace(INNER, health=Ask(through=(name(DATABASE),)))], None, 0.0, 5.0, lambda _name, _: [])
+    there = {name(API): at(60, health="healthy")(), name(DATABASE): replace(at(80)(), name="database")}
+    readiness.look(there)
+    assert list(readiness.questions(1)) == []
+    assert readiness.late == []
+    again = replace(at(2)(), name="database")
+    readiness.look({**there, name(DATABASE): again})
+    (question,) = readiness.questions(2)
+    assert question == Question(name(API), after=f"database={again.began}")
+    assert [watch.key for watch in readiness.late] == [API]
+    readiness.answer(name(API), "")
+    assert readiness.late == []
+
+
 @pytest.mark.parametrize(
     ("health", "expected"),
     [

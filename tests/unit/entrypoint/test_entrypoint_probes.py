@@ -126,6 +126,16 @@ def test_a_file_that_must_be_fresh(begin, tmp_path):
     assert ask() == "it was written 90 s ago"
 
 
+def test_a_file_of_before_another_was_started_does_not_count(begin, tmp_path, image):
+    file = tmp_path / "reported"
+    file.touch()
+    image.data["health"] = {"file": str(file), "within": 60}
+    os.utime(file, (0, time.time() - 9))
+    health.check(begin(), {}, f"conductor={time.time() - 20}")
+    with pytest.raises(Failure, match="it was written 9 s ago, before conductor was started"):
+        health.check(begin(), {}, f"conductor={time.time() - 5}")
+
+
 def test_a_command_that_does_not_answer_is_ended(begin, monkeypatch, tmp_path):
     monkeypatch.setattr("stackyard.entrypoint.probes.COMMAND_SECONDS", 0.5)
     pid = tmp_path / "pid"

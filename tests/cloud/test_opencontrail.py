@@ -2,71 +2,27 @@
 
 import json
 import re
-import shutil
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from vnc_api.vnc_api import VncApi
 
-from demo import Site, engine
-from tool import ROOT, STATE, Outcome, Tool, run
+from contrail import DATA, FOLDER, Contrail
+from demo import engine
+from tool import STATE, Tool, run
 from waiting import NotYet, wait_for
 
 pytestmark = [pytest.mark.cloud, pytest.mark.long]
 
-NAME = "sdn"
+NAME = DATA["site"]
 IMAGES, TAG = "standin.test/opensdn", "R25.1"
-UP_SECONDS = 1200
-FOLDER = ROOT / "tests/opensdn"
-SITE = yaml.safe_load((FOLDER / "site.yaml").read_text())
-
-
-class Contrail(Site):
-    """The site of these tests, beside the demo."""
-
-    def __init__(self, stackyard: Tool, folder: Path) -> None:
-        super().__init__(stackyard)
-        shutil.copytree(FOLDER / "catalogue", folder / "catalogue")
-        self.folder, self.file = folder, str(folder / "site.yaml")
-        self.write(SITE)
-
-    def write(self, data: dict[str, Any]) -> None:
-        Path(self.file).write_text(yaml.safe_dump(data))
-
-    def __call__(self, verb: str, *words: str, check: bool = True) -> Outcome:
-        return self.stackyard(verb, "--site", self.file, *words, check=check, timeout=UP_SECONDS)
-
-    def container(self, node: str, container: str) -> str:
-        return f"{NAME}-{node}-{container}"
-
-    @property
-    def secrets(self) -> dict[str, str]:
-        return json.loads((STATE / "sites" / NAME / "secrets.json").read_text())["secrets"]
-
-    def lacks(self) -> dict[str, str]:
-        """Container -> what it lacks, of those that are not ready."""
-        entries = self("status", "--output", "json", check=False).json
-        return {f"{each['node']}/{each['container']}": each["lacks"] for each in entries if each["lacks"]}
-
-    @property
-    def api(self) -> VncApi:
-        """A client of the configuration API, signed in as OpenSDN's own user."""
-        where = {"api_server_host": "127.0.0.1", "api_server_port": str(8082 + SITE["publish"]["offset"])}
-        auth = {"auth_type": "keystone", "auth_host": "127.0.0.1", "auth_port": str(5000 + SITE["publish"]["offset"])}
-        auth |= {"auth_protocol": "http", "auth_url": "/v3/auth/tokens", "domain_name": "Default"}
-        account = {"username": "opencontrail", "password": self.secrets["opencontrail/keystone"]}
-        return VncApi(**account, tenant_name="service", **where, **auth)
 
 
 @pytest.fixture(scope="module")
 def site(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contrail]:
     """The site, made from nothing, beside whatever else there is."""
     run(sys.executable, str(FOLDER / "build.py"), f"{IMAGES}/opensdn-", TAG, timeout=600)
-    made = Contrail(stackyard, tmp_path_factory.mktemp("opencontrail"))
+    made = Contrail(stackyard, tmp_path_factory.mktemp("opencontrail"), DATA)
     made("down", "--volumes")
     made("build")
     made("up")
@@ -131,11 +87,7 @@ def test_status_tells_what_a_program_has_lost(site: Contrail) -> None:
     finally:
         engine("start", redis)
 
-    def back() -> None:
-        if lacks := site.lacks():
-            raise NotYet(str(lacks))
-
-    wait_for("everything to be ready again", back, 120)
+    wait_for("everything to be ready again", site.ready, 120)
 
 
 PLANTED = {

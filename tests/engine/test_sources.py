@@ -1,22 +1,19 @@
 """Every source of images on a real engine: two suites, published images, a Maven artefact, a site's own repository."""
 
-import functools
 import hashlib
-import http.server
 import json
 import re
 import shutil
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 import yaml
 
+from served import served
 from stackyard.catalogue import load
 from stackyard.effects.engine import Engine
 from stackyard.images.base import BaseImage
@@ -356,14 +353,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, o
     release += f" {hashlib.sha256(listing.encode()).hexdigest()} {len(listing)} {path}\n"
     (shelf.parent / "Release").write_text(release)
     _sign(folder, shelf.parent)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder / "served"))
-    bridge = json.loads(engine("network", "inspect", "bridge"))[0]["IPAM"]["Config"][0]
-    address = bridge.get("Gateway") or str(next(ip_network(bridge["Subnet"]).hosts()))
-    with http.server.ThreadingHTTPServer((address, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://{address}:{server.server_port}"
+    with served(folder / "served") as url:
         yield {"url": url, "suite": "stable", "components": ["main"], "key": str(folder / "key.asc")}
-        server.shutdown()
 
 
 def _sign(folder: Path, suite: Path) -> None:

@@ -80,6 +80,12 @@ def _links() -> str:
 
 
 def _context(folder: Path, base: str) -> None:
+    parts(folder)
+    (folder / "Dockerfile").write_text(DOCKERFILE.format(base=base, links=_links()))
+
+
+def parts(folder: Path) -> None:
+    """Put into a folder what the stand-ins are made of, as it is found below /opt."""
     lock = HERE / "requirements.txt"
     version = next(iter(load(HERE.parents[1] / "catalogue", "2026.2", "ovn").bases.values())).python
     uv = Path(sys.executable).with_name("uv")
@@ -91,7 +97,6 @@ def _context(folder: Path, base: str) -> None:
     environment = {"PYTHONPATH": f"{folder}:{folder / 'lib'}"}
     schema = subprocess.run([sys.executable, "-m", "standin.schema"], env=environment, capture_output=True, check=True)
     (folder / "standin/schema.json").write_bytes(schema.stdout)
-    (folder / "Dockerfile").write_text(DOCKERFILE.format(base=base, links=_links()))
 
 
 def _dockerfile(common: str, name: str, now: str) -> str:

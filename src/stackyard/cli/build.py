@@ -87,7 +87,7 @@ def command(  # noqa: PLR0917 - click passes what it declares
         if versions != before:
             ordered = order(host.engine, catalogue, images, versions=versions, **options)
         built = [] if plan_only else execute(host, ordered, report, no_cache=no_cache)
-        if len(images) == len(catalogue.images) and file is None and not plan_only:
+        if not (base or sub or names or file or plan_only):
             guest.ensure(host.state, catalogue.base.suite, report)
         pushed = push(host, ordered.decisions, report) if push_too and not plan_only else {}
     if output == "json":
@@ -110,7 +110,7 @@ def selected(catalogue: Catalogue, *, base: bool, sub: bool, names: tuple[str, .
     for name in names:
         catalogue.image(name)
     if not (base or sub or names):
-        return list(catalogue.images)
+        return catalogue.buildable
     wanted = {True: sub, False: base}
     return [name for name, (_, image) in catalogue.images.items() if name in names or wanted[image.base is not None]]
 

@@ -28,7 +28,7 @@ def command(host: Host, registry: str | None, site: str, output: str) -> None:
     ordered = order(
         host.engine,
         catalogue,
-        list(catalogue.images),
+        catalogue.buildable,
         registry=prefix,
         versions=recorded(host, catalogue),
         repositories=opened.packages,

@@ -393,7 +393,7 @@ def main() -> None:
     given = [following for word, following in pairwise(words) if word in {"-c", "--conf_file"}]
     written = [file["path"] for file in image["files"] if "overrides" in file or image.get("reads") == "javascript"]
     paths = [path.replace("${NODE_TYPE}", kind) for path in given or written]
-    if words[0] == "contrail-named":
+    if "contrail-named" in words:
         paths = []
     if paths and not Path(paths[0]).exists():
         sys.exit(f"config file {paths[0]} is not present")

@@ -1,0 +1,69 @@
+"""The controller of a site with OpenContrail whose programs come from Debian packages, those of stand-ins."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from contrail import DATA, FOLDER, Contrail
+from demo import engine
+from served import served
+from tool import Tool, run
+
+pytestmark = [pytest.mark.cloud, pytest.mark.full]
+
+SITE = {
+    **DATA,
+    "site": "packaged",
+    "registry": "localhost:5100/packaged",
+    "networks": {"management": "198.18.86.0/24", "tunnel": "198.18.87.0/24"},
+    "publish": {"offset": 30000},
+    "nodes": {"controller": {"roles": ["controller"]}},
+}
+
+
+@pytest.fixture(scope="module")
+def site(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contrail]:
+    """The site, made from nothing, beside whatever else there is."""
+    shelf = tmp_path_factory.mktemp("shelf")
+    run(sys.executable, str(FOLDER / "packages.py"), str(shelf), timeout=600)
+    with served(shelf) as url:
+        packages = {"url": url, "suite": "./", "unsigned": True}
+        data = {**SITE, "sources": {"opensdn": {"packages": packages}}}
+        made = Contrail(stackyard, tmp_path_factory.mktemp("packaged"), data)
+        made("down", "--volumes")
+        made("build")
+        made("up")
+        yield made
+        made("down", "--volumes")
+
+
+def test_everything_is_ready_and_a_second_up_does_nothing(site: Contrail) -> None:
+    assert site.lacks() == {}
+    assert "nothing to do" in site("up", "--plan").stdout
+
+
+def test_a_network_of_neutron_is_one_of_the_configuration(site: Contrail) -> None:
+    network = site.cloud.network.create_network(name="blue")
+    assert network.id in {each["uuid"] for each in site.api.virtual_networks_list()["virtual-networks"]}
+    site.cloud.network.delete_network(network)
+
+
+def test_no_secret_is_in_sight(site: Contrail) -> None:
+    ids = engine("ps", "--all", "--quiet", "--filter", "label=stackyard.site=packaged").stdout.split()
+    logs = "".join(f"{each.stdout}{each.stderr}" for each in (engine("logs", each) for each in ids))
+    seen = engine("inspect", *ids).stdout + logs
+    assert [name for name, value in site.secrets.items() if value in seen] == []
+
+
+def test_a_program_reads_what_stackyard_writes(site: Contrail) -> None:
+    told = site.inside("controller", "config-api", "cat", "/etc/contrail/contrail-api.conf").stdout
+    assert "log_level = SYS_NOTICE" in told
+
+
+def test_what_is_in_no_package_is_refused(site: Contrail) -> None:
+    site.write({**site.data, "nodes": {"one": {"roles": ["controller", "vrouter"]}}})
+    outcome = site("up", "--plan", check=False)
+    site.write(site.data)
+    assert outcome.code == 2
+    assert "the sources of the site have nothing for vrouter-agent" in outcome.stderr

@@ -1,0 +1,99 @@
+"""OpenSDN's programs from packages: what Stackyard writes has all that upstream's own start scripts would write."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from stackyard.catalogue import catalogue_root, load
+from stackyard.catalogue.container import container_json
+from stackyard.entrypoint.container import Container
+from stackyard.entrypoint.contract import read_environment
+from stackyard.entrypoint.files import render
+from stackyard.entrypoint.session import Session
+from stackyard.model.site import Repository, Source
+from tool import ROOT
+
+SOURCE = Source(packages=Repository(url="http://192.0.2.1/", suite="./", unsigned=True))
+PACKAGED = load(catalogue_root(), "2026.2", "opencontrail", sources={"opensdn": SOURCE})
+UPSTREAM = yaml.safe_load((ROOT / "tests/opensdn/images.yaml").read_text())["images"]
+ROWS = {row["program"]: row for row in UPSTREAM.values() if "program" in row}
+PROGRAMS = {
+    image: row
+    for service in ("config", "control", "analytics", "webui")
+    for image in PACKAGED.services[service].images
+    for row in [next((ROWS[word] for word in PACKAGED.effective(image).command if word in ROWS), None)]
+    if row and image not in {"config-dnsmasq", "control-named"}
+}
+BY_ITSELF = {"[DEFAULT] hostname", "[DEFAULTS] hostname"}
+"""What upstream's scripts find out as the programs themselves do."""
+GIVEN = {
+    "HOST_IP": "192.0.2.18",
+    "CONTROLLER_NODES": "192.0.2.18,192.0.2.19",
+    "KEYSTONE_AUTH_HOST": "192.0.2.15",
+    "KEYSTONE_AUTH_ADMIN_PASSWORD": "kspw",
+    "RABBITMQ_PASSWORD": "rpw",
+    "CASSANDRA_PASSWORD": "cpw",
+    "REDIS_SERVER_PASSWORD": "redispw",
+    "RNDC_SECRET": "abcd",
+}
+
+
+def keys(text: str) -> set[str]:
+    """Return "[SECTION] key" of an INI file, or the keys of a script's `config.key = value;`."""
+    found, section = set(), ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            section = f"{line} "
+        elif match := re.match(r"([\w.]+) *=", line):
+            found.add(f"{section}{match[1]}")
+    return found
+
+
+def files(image: str) -> dict[str, str]:
+    """Path -> text of what its entrypoint writes."""
+    data = container_json(PACKAGED, image)
+    given = {name: value for name, value in GIVEN.items() if name in data["contract"]}
+    outcome = read_environment(data["contract"], given, str)
+    assert not outcome.errors
+    session = Session(Container(data, ""), outcome.values, "")
+    folders = PACKAGED.template_folders(PACKAGED.find(image)[0].service)
+    made, problems = render(data["templates"], session.context, folders)
+    assert problems == []
+    return {target: content for target, content, _ in made}
+
+
+@pytest.mark.parametrize("image", PROGRAMS)
+def test_every_key_that_upstream_writes_is_written(image: str) -> None:
+    made = files(image)
+    upstream: set[str] = set()
+    for file in PROGRAMS[image]["files"]:
+        upstream |= keys(re.sub(r"\$\{\w+\}", "", file["text"]))
+    assert upstream - BY_ITSELF - set().union(*map(keys, made.values())) == set()
+
+
+def test_lists_are_written_as_the_programs_read_them() -> None:
+    api = files("config-api")
+    assert "cassandra_server_list = 192.0.2.18:9041 192.0.2.19:9041\n" in api["/etc/contrail/contrail-api.conf"]
+    assert "zk_server_ip = 192.0.2.18:2181,192.0.2.19:2181\n" in api["/etc/contrail/contrail-api.conf"]
+    assert "WEB_SERVER = 192.0.2.18,192.0.2.19\n" in api["/etc/contrail/vnc_api_lib.ini"]
+    assert (
+        "config.cnfg.server_ip = ['192.0.2.18', '192.0.2.19'];"
+        in files("webui-server")["/etc/contrail/config.global.js"]
+    )
+
+
+def test_control_named_knows_no_password() -> None:
+    assert not {"KEYSTONE_AUTH_ADMIN_PASSWORD", "RABBITMQ_PASSWORD", "CASSANDRA_PASSWORD"} & {
+        *PACKAGED.effective("control-named").contract
+    }
+
+
+def test_what_is_in_no_package_is_not_built() -> None:
+    there: dict[str, Any] = PACKAGED.images
+    assert there.keys() - set(PACKAGED.buildable) == {"vrouter-agent", "vrouter-agent-dpdk"}
+    lack = PACKAGED.unnamed("vrouter-agent")
+    assert lack
+    assert lack[0] == "the sources of the site have nothing for vrouter-agent"
+    assert PACKAGED.unnamed("config-api") is None

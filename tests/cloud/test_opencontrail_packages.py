@@ -1,9 +1,10 @@
-"""The controller of a site with OpenContrail whose programs come from Debian packages, those of stand-ins."""
+"""The controller of a site with OpenContrail whose programs come from packages, those of stand-ins."""
 
 import sys
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from contrail import DATA, FOLDER, Contrail
 from demo import engine
@@ -22,13 +23,30 @@ SITE = {
 }
 
 
-@pytest.fixture(scope="module")
-def site(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contrail]:
+DISTRIBUTION = {
+    "site": "distribution",
+    "release": SITE["release"],
+    "catalogue": str(FOLDER / "distribution"),
+    "networks": SITE["networks"],
+    "nodes": SITE["nodes"],
+}
+RPM = "localhost:5100/rpm-distribution:2026.2"
+
+
+@pytest.fixture(scope="module", params=["debian", "rpm"])
+def site(
+    request: pytest.FixtureRequest, stackyard: Tool, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Contrail]:
     """The site, made from nothing, beside whatever else there is."""
     shelf = tmp_path_factory.mktemp("shelf")
-    run(sys.executable, str(FOLDER / "packages.py"), str(shelf), timeout=600)
+    rpm = request.param == "rpm"
+    if rpm:
+        file = shelf.with_suffix(".yaml")
+        file.write_text(yaml.safe_dump(DISTRIBUTION))
+        stackyard("build", "--site", str(file), "--container", "rpm-distribution", timeout=600)
+    run(sys.executable, str(FOLDER / "packages.py"), str(shelf), *([RPM] if rpm else []), timeout=600)
     with served(shelf) as url:
-        packages = {"url": url, "suite": "./", "unsigned": True}
+        packages = {"url": url, "unsigned": True, **({"image": RPM} if rpm else {"suite": "./"})}
         data = {**SITE, "sources": {"opensdn": {"packages": packages}}}
         made = Contrail(stackyard, tmp_path_factory.mktemp("packaged"), data)
         made("down", "--volumes")

@@ -1,6 +1,7 @@
-"""Makes a repository of the stand-ins as Debian packages, with the names and the programs of upstream's own.
+"""Makes a repository of the stand-ins as packages, with the names and the programs of upstream's own.
 
-Run as `python tests/opensdn/packages.py FOLDER`. The repository is flat and not signed.
+Run as `python tests/opensdn/packages.py FOLDER [IMAGE]`: Debian packages in a flat repository or, with an image that
+has rpmbuild and createrepo_c, RPM packages. It is not signed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import tempfile
 from pathlib import Path
 
 from build import HERE, parts
+
+from stackyard.effects.engine import Engine
 
 PACKAGES = {
     "contrail-config": ("contrail-api", "contrail-schema", "contrail-device-manager"),
@@ -64,18 +67,38 @@ Description: stand-in for tests
 """
 
 
+SPEC = """Name: {name}
+Version: 25.1
+Release: 1
+License: none
+Summary: stand-in for tests
+BuildArch: noarch
+AutoReqProv: no
+{requires}
+%define __os_install_post %{{nil}}
+%define _binaries_in_noarch_packages_terminate_build 0
+%description
+%install
+cp -a /roots/{name}/. %{{buildroot}}
+cd %{{buildroot}} && find . -not -type d | sed 's,^[.],,' >/tmp/files
+%files -f /tmp/files
+"""
+OF_THE_DISTRIBUTION = ("nodejs", "openssl")
+"""Packages that a distribution of RPM packages would have, and Debian has otherwise."""
+NODE = """#!/bin/sh
+PYTHONPATH=/opt:/opt/lib PYTHONUNBUFFERED=1 exec python3 /opt/standin/program.py "$@"
+"""
+
+
 def make(folder: Path) -> None:
-    """Write packages and their list."""
+    """Write Debian packages and their list."""
     listing = ""
     with tempfile.TemporaryDirectory(prefix="stand-in-") as work:
-        for name, programs in PACKAGES.items():
-            root = Path(work) / name
-            (root / "DEBIAN").mkdir(parents=True)
+        for name in PACKAGES:
+            root = _root(Path(work), name, "usr/lib/python3/dist-packages")
+            (root / "DEBIAN").mkdir()
             control = CONTROL.format(name=name, depends="python3" if name == "stand-in" else "stand-in")
             (root / "DEBIAN/control").write_text(control)
-            for program in programs:
-                _write(root / "usr/bin" / program, PROGRAM.format(name=program))
-            _contents(name, root)
             deb = folder / f"{name}.deb"
             command = ["dpkg-deb", "-Zgzip", "--root-owner-group", "--build", str(root), str(deb)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -88,9 +111,32 @@ def make(folder: Path) -> None:
     (folder / "Release").write_text(f"{date}\nSHA256:\n {digest} {size} Packages\n")
 
 
-def _contents(name: str, root: Path) -> None:
+def make_rpm(folder: Path, image: str) -> None:
+    """Write RPM packages and their list."""
+    with tempfile.TemporaryDirectory(prefix="stand-in-") as work:
+        for name in (*PACKAGES, *OF_THE_DISTRIBUTION):
+            _root(Path(work), name, "usr/lib/python3.9/site-packages")
+            requires = "" if name in {"stand-in", *OF_THE_DISTRIBUTION} else "Requires: stand-in"
+            (Path(work) / f"{name}.spec").write_text(SPEC.format(name=name, requires=requires))
+        made = "for each in /roots/*.spec; do rpmbuild --quiet -bb --define '_rpmdir /made' $each || exit; done"
+        mounts = [f"--volume={work}:/roots:ro", f"--volume={folder}:/made"]
+        command = ["run", "--rm", "--user=0", "--entrypoint=sh", *mounts, image, "-c", f"{made}; createrepo_c -q /made"]
+        Engine().run(*command)
+
+
+def _root(work: Path, name: str, packages: str) -> Path:
+    """What a package has, as it is found below the root; ``packages`` is where those of Python are."""
+    root = work / name
+    _write(root / "usr/share/stand-in" / name, "")
+    for program in PACKAGES.get(name, ()):
+        _write(root / "usr/bin" / program, PROGRAM.format(name=program))
+    _contents(name, root, root / packages)
+    return root
+
+
+def _contents(name: str, root: Path, packages: Path) -> None:
     """What a package has beside its programs."""
-    packages, plugins = root / "usr/lib/python3/dist-packages", HERE / "plugins"
+    plugins = HERE / "plugins"
     web = root / "usr/src/contrail/contrail-web-core"
     if name == "stand-in":
         parts(root / "opt")
@@ -104,6 +150,8 @@ def _contents(name: str, root: Path) -> None:
         shutil.copytree(plugins / "compute/site-packages", packages)
     elif name == "neutron-plugin-contrail":
         shutil.copytree(plugins / "neutron/site-packages", packages)
+    elif name == "nodejs":
+        _write(root / "usr/bin/node", NODE)
     elif name == "python3-contrail":
         with tempfile.TemporaryDirectory() as work:
             parts(Path(work))
@@ -117,4 +165,7 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    if sys.argv[2:]:
+        make_rpm(Path(sys.argv[1]), sys.argv[2])
+    else:
+        make(Path(sys.argv[1]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stackyard.catalogue.problems import Loc, some, suggest
 from stackyard.model.sdn import Sdn
-from stackyard.model.service import Image, Published, Service
+from stackyard.model.service import Copy, Image, Published, Service
 from stackyard.model.site import Site, Source
 
 FOLDER = "sources"
@@ -31,6 +31,9 @@ def named(service: Service, back_end: Sdn, given: Mapping[str, Source]) -> Servi
 
 def _image(image: Image, back_end: Sdn, given: Mapping[str, Source]) -> Image:
     made: dict[str, object] = {}
+    source = given.get(image.repository or "")
+    if source and source.packages and source.packages.image:
+        made |= _of_rpm(image, _distribution(source.packages.image))
     if image.published and image.published.source in given:
         made["published"] = _published(image.published, back_end, given)
     if any(each.published.source in given for each in image.copies):
@@ -38,6 +41,23 @@ def _image(image: Image, back_end: Sdn, given: Mapping[str, Source]) -> Image:
             each.model_copy(update={"published": _published(each.published, back_end, given)}) for each in image.copies
         )
     return image.model_copy(update=made) if made else image
+
+
+def _of_rpm(image: Image, distribution: Published) -> dict[str, object]:
+    """What changes when packages are RPM: an image is made on their distribution, or has files of them copied."""
+    if not image.base:
+        return {"published": distribution}
+    copied = Copy(published=distribution, repository=image.repository, unpack=image.extract)
+    return {"copies": (*image.copies, copied), "extract": {}, "repository": None}
+
+
+def _distribution(reference: str) -> Published:
+    """The published image of a distribution, by its whole name."""
+    name, mark, digest = reference.partition("@")
+    if mark:
+        return Published(image=name, digest=digest)
+    name, _, tag = reference.rpartition(":")
+    return Published(image=name, tag=tag)
 
 
 def _published(image: Published, back_end: Sdn, given: Mapping[str, Source]) -> Published:
@@ -77,6 +97,10 @@ def problems(site: Site, area: Path, back_end: Sdn, names: Mapping[str, set[str]
             yield (*loc, source.kind), message, "name published images: `images: REGISTRY/PATH` with a `tag:`"
         elif source.packages and name in site.repositories:
             yield loc, f"`repositories` has {name}, too", "leave that out: the source is the repository"
+        elif source.packages and bool(source.packages.image) == bool(source.packages.suite):
+            told = "has both a suite and an image" if source.packages.suite else "has neither a suite nor an image"
+            remedy = "give `suite:` of Debian packages, or `image:`, the distribution of RPM packages"
+            yield (*loc, "packages"), told, remedy
         else:
             yield from _names(loc, source, names.get(name, set()))
 

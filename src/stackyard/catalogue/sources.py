@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from stackyard.catalogue.catalogue import Catalogue
-from stackyard.catalogue.problems import Loc, shown, suggest
+from stackyard.catalogue.problems import Loc, shown, some, suggest
 from stackyard.model.service import Image, Published, Service
 
 Found = Iterator[tuple[Loc, str, str]]
@@ -47,8 +47,13 @@ def _below(catalogue: Catalogue, service: Service, image: Image, loc: Loc) -> Fo
         yield from _published(catalogue, image.published, (*loc, "published"))
     for index, each in enumerate(image.copies):
         yield from _published(catalogue, each.published, (*loc, "copies", index, "published"))
+        given = {key for key in ("path", "to", "repository", "unpack") if getattr(each, key)}
+        if given not in ({"path", "to"}, {"repository", "unpack"}):
+            message = f"says {some(sorted(given))} of what is copied" if given else "does not say what is copied"
+            yield (*loc, "copies", index), message, "give `path:` and `to:`, or `repository:` and `unpack:`"
+    of_rpm = {"packages", "repository"} if below.published and below.repository else set()
     for key in FOR_DISTRIBUTIONS if below.published else ():
-        if getattr(image, key):
+        if getattr(image, key) and key not in of_rpm:
             message = "is for images of the release's distributions, and this one is made from a published image"
             yield (*loc, key), message, "leave it out"
     own = catalogue.distribution(service, below)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from stackyard.images.found import Found
 from stackyard.images.parts import ContextFile
 from stackyard.images.versions import NOTHING_RECORDED, Record
-from stackyard.model.site import Repository
+from stackyard.model.site import Packages, Repository
 
 MOUNTED = "/mnt/repository"
 ARMOUR = b"-----BEGIN"
@@ -28,7 +28,7 @@ class Foundations:
     """What images are made from beside the catalogue.
 
     ``bases`` by name of the distribution; ``uv`` installs Python packages; ``published`` are those of the published
-    images that the engine has, by reference; ``repositories`` the files for apt, by name of the repository.
+    images that the engine has, by reference; ``repositories`` the files for apt or dnf, by name of the repository.
     """
 
     bases: Mapping[str, Foundation]
@@ -37,9 +37,21 @@ class Foundations:
     repositories: Mapping[str, Mapping[str, ContextFile]] = field(default_factory=dict)
 
 
-def for_apt(repository: Repository) -> dict[str, ContextFile]:
-    """Path -> file: a repository as the step that installs Debian packages wants it."""
+def files_of(repository: Repository) -> dict[str, ContextFile]:
+    """Path -> file: a repository as the step that installs packages of its kind wants it."""
     key = repository.key.read_bytes() if repository.key else None
+    rpm = isinstance(repository, Packages) and repository.image
+    return _for_dnf(repository, key) if rpm else _for_apt(repository, key)
+
+
+def _for_dnf(repository: Repository, key: bytes | None) -> dict[str, ContextFile]:
+    lines = ["[site]", "name=site", f"baseurl={repository.url}", f"gpgcheck={int(bool(key))}"]
+    lines += [f"gpgkey=file://{MOUNTED}/key.asc"] if key else []
+    files = {"site.repo": ContextFile("".join(f"{line}\n" for line in lines).encode())}
+    return {**files, "key.asc": ContextFile(key)} if key else files
+
+
+def _for_apt(repository: Repository, key: bytes | None) -> dict[str, ContextFile]:
     name = f"key.{'asc' if key and key.startswith(ARMOUR) else 'gpg'}"
     trust = f"Signed-By: {MOUNTED}/{name}" if key else "Trusted: yes"
     lines = ["Types: deb", f"URIs: {repository.url}", f"Suites: {repository.suite}", trust]

@@ -20,7 +20,7 @@ from stackyard.events import Event, Report
 from stackyard.images import base, digests, published
 from stackyard.images.bake import bake
 from stackyard.images.found import Found, forget_replaced, inspect
-from stackyard.images.foundations import Foundation, Foundations, for_apt
+from stackyard.images.foundations import Foundation, Foundations, files_of
 from stackyard.images.identity import Decision, Identity, decide
 from stackyard.images.mirror import complete
 from stackyard.images.parts import ContextFile, Recipe
@@ -82,7 +82,7 @@ def order(
         {name: Foundation(each.reference, each.inputs, versions[name]) for name, each in bases.items()},
         uv(),
         {name: found[name] for name in catalogue.published if name in found},
-        {name: for_apt(each) for name, each in (repositories or {}).items()},
+        {name: files_of(each) for name, each in (repositories or {}).items()},
     )
     made = recipe(catalogue, foundations, cache=downloads)
     decisions = []

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.container import container_json
+from stackyard.catalogue.problems import some
 from stackyard.images import published, sources
 from stackyard.images.found import Found
 from stackyard.images.foundations import Foundations
 from stackyard.images.parts import ContextFile, Instruction, Recipe, Stage, digest
-from stackyard.images.shared import RUNTIME, SCRATCH, Packages, SharedStages, bind
+from stackyard.images.shared import RUNTIME, SCRATCH, Packages, SharedStages, bind, extract
 from stackyard.images.versions import installed, taken
-from stackyard.model.service import Image, Runtime, Service
+from stackyard.model.service import Copy, Image, Runtime, Service
 
 ROOT = "/run/stackyard/root"
 ENTRYPOINT = ["/usr/bin/tini", "-s", "--", sources.ENTRYPOINT]
@@ -71,17 +72,18 @@ class RecipeBuilder(SharedStages):
         source = self._source(image, distribution)
         deltas = {lock: self.delta(lock, distribution) for lock in image.locks}
         uses = [*deltas.values()]
-        instructions = [*self._packages(name, service, image, distribution)]
+        instructions = [] if image.published else [*self._packages(name, service, image, distribution)]
         if image.published:
             uses.append(self.runtime())
             instructions += published.ground(RUNTIME)
+            instructions += self._rpm_packages(name, image)
         if deltas:
             instructions += self._venv(source, deltas, self.common(distribution))
         if image.patches:
             instructions.append(self._patches(name, service, image, distribution))
             uses.append(self.patcher(distribution))
         uses += [self.maven(lock) for lock in image.maven]
-        uses += dict.fromkeys(self.copied(each.published) for each in image.copies)
+        uses += dict.fromkeys(self._copied(each) for each in image.copies)
         instructions += self._artefacts(name, image)
         instructions += self._setup(name, service, image)
         inputs = published.inputs(image.published, self.foundations.published) if image.published else {}
@@ -142,10 +144,22 @@ class RecipeBuilder(SharedStages):
             text = f"COPY --from={self.maven(lock)} /maven/ {directory}/"
             yield Instruction(text, f"the artefacts of maven/{lock}.txt", {f"set-up of {name}": digest(text)})
         for each in image.copies:
-            paths = json.dumps([each.path, each.to])
-            says = f"{each.path} of {each.published.reference}"
+            paths = json.dumps(["/unpacked/", "/"] if each.unpack else [each.path, each.to])
+            says = f"{each.path or some(list(each.unpack))} of {each.published.reference}"
             copied = {f"set-up of {name}": digest(paths)}
-            yield Instruction(f"COPY --from={self.copied(each.published)} {paths}", says, copied)
+            yield Instruction(f"COPY --from={self._copied(each)} {paths}", says, copied)
+
+    def _copied(self, each: Copy) -> str:
+        """Stage to copy from: a published image, or what RPM packages for it have, in /unpacked."""
+        below = self.copied(each.published)
+        if not each.repository:
+            return below
+        pieces = extract(each.unpack)
+        stage = f"{each.repository}.{digest(below, *pieces)[:12]}"
+        if stage not in self.stages:
+            instruction = self._rpm(stage, each.repository, ["--unpack", *pieces], list(each.unpack))
+            self.stages[stage] = Stage(stage, below, (Instruction(f"USER {published.ROOT}", "", {}), instruction))
+        return stage
 
     def _packages(self, name: str, service: Service, image: Image, distribution: str) -> Iterator[Instruction]:
         """Debian packages, and the user that owns what is in them."""
@@ -159,6 +173,22 @@ class RecipeBuilder(SharedStages):
         text = f"RUN {' '.join([*mounts, account])} {_account(name, service, image)} && {packages.command}"
         changed = digest(text, inputs[f"packages of {name}"], account_digest)
         yield Instruction(text, packages.says, inputs | {f"packages of {name}": changed})
+
+    def _rpm_packages(self, name: str, image: Image) -> Iterator[Instruction]:
+        """RPM packages of a repository of the site, on the published image of their distribution."""
+        if image.packages and image.repository:
+            yield self._rpm(name, image.repository, image.packages, image.packages)
+
+    def _rpm(self, name: str, repository: str, arguments: Sequence[str], packages: Sequence[str]) -> Instruction:
+        """The step that installs or unpacks RPM packages."""
+        script, script_digest = self.step("rpm-packages")
+        files = self._repository(repository)
+        cache = f"--mount=type=cache,id=stackyard-{repository}-rpm@cache@,target=/mnt/packages,sharing=locked"
+        mounts = [SCRATCH, script, cache, bind(f"repositories/{repository}", "/mnt/repository")]
+        mounts += ["--mount=type=secret,id=ca,target=/mnt/ca,mode=0444"]
+        text = f"RUN {' '.join(mounts)} {shlex.join(['/mnt/rpm-packages', *arguments])}"
+        inputs = {f"packages of {name}": digest(text, script_digest), f"repository {repository}": files}
+        return Instruction(text, f"RPM packages: {', '.join(packages)}", inputs)
 
     def _setup(self, name: str, service: Service, image: Image) -> Iterator[Instruction]:
         """User, directories, links to rendered files, copied files, and the lines of ``run``."""

@@ -279,11 +279,17 @@ class Published(Model):
 
 
 class Copy(Model):
-    """What an image takes out of one that somebody else has published."""
+    """What an image takes out of one that somebody else has published: a path of it, or of RPM packages for it."""
 
     published: Published = Field(description="That image.")
-    path: str = Field(description="File or directory in it.")
-    to: str = Field(description="Where it is put.")
+    path: str = Field(default="", description="File or directory in it.")
+    to: str = Field(default="", description="Where it is put.")
+    repository: str | None = Field(
+        default=None, description="Repository of the site with RPM packages for that image, for `unpack`."
+    )
+    unpack: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="RPM package -> paths of it, or patterns, that are put where they were."
+    )
 
 
 class Image(Runtime):

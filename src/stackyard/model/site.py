@@ -107,6 +107,18 @@ class Repository(Model):
     unsigned: bool = Field(default=False, description="It is not signed, and trusted nevertheless.")
 
 
+class Packages(Repository):
+    """A repository of Debian's or of RPM packages, on top of the distribution that they are for."""
+
+    suite: str = Field(default="", description="Its suite; `./` when it is flat; none when its packages are RPM.")
+    image: str | None = Field(
+        default=None,
+        pattern=r"^[^@\s]+[:@][^@\s/]+$",
+        description="Published image of the distribution that its RPM packages are for, with a tag or a digest: "
+        "`rockylinux:9`. Without it they are for the release's own.",
+    )
+
+
 class Source(Model):
     """Where programs come from that the catalogue has not: published images, or a package repository."""
 
@@ -116,7 +128,7 @@ class Source(Model):
     digests: dict[str, Annotated[str, Field(pattern=DIGEST)]] = Field(
         default_factory=dict, description="Name without the prefix -> digest, in place of the tag."
     )
-    packages: Repository | None = Field(default=None, description="Repository of packages, in place of images.")
+    packages: Packages | None = Field(default=None, description="Repository of packages, in place of images.")
 
     @property
     def kind(self) -> Literal["images", "packages"]:

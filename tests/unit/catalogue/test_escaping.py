@@ -25,10 +25,10 @@ from stackyard.entrypoint.contract import Problem, read_environment
 from stackyard.entrypoint.files import render
 from stackyard.entrypoint.formats import FORMATS, format_of
 from stackyard.entrypoint.session import Session
-from stackyard.model.site import Repository, Source
+from stackyard.model.site import Packages, Source
 
 ROOT = catalogue_root()
-PACKAGES = {"opensdn": Source(packages=Repository(url="http://192.0.2.1/", suite="./", unsigned=True))}
+PACKAGES = {"opensdn": Source(packages=Packages(url="http://192.0.2.1/", suite="./", unsigned=True))}
 CATALOGUES = [
     load(ROOT, release, sdn, sources=sources)
     for release in releases(ROOT)

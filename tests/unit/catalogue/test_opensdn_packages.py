@@ -12,10 +12,10 @@ from stackyard.entrypoint.container import Container
 from stackyard.entrypoint.contract import read_environment
 from stackyard.entrypoint.files import render
 from stackyard.entrypoint.session import Session
-from stackyard.model.site import Repository, Source
+from stackyard.model.site import Packages, Source
 from tool import ROOT
 
-SOURCE = Source(packages=Repository(url="http://192.0.2.1/", suite="./", unsigned=True))
+SOURCE = Source(packages=Packages(url="http://192.0.2.1/", suite="./", unsigned=True))
 PACKAGED = load(catalogue_root(), "2026.2", "opencontrail", sources={"opensdn": SOURCE})
 UPSTREAM = yaml.safe_load((ROOT / "tests/opensdn/images.yaml").read_text())["images"]
 ROWS = {row["program"]: row for row in UPSTREAM.values() if "program" in row}

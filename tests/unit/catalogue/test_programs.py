@@ -35,6 +35,9 @@ extends:
   switch:
     images:
       switch: {packages: [vendor-switch], repository: vendor, command: [switchd]}
+  app:
+    images:
+      app-api: {extract: {vendor-plugin: [opt/plugin]}, repository: vendor}
 """
 DIGEST = f"sha256:{'5' * 64}"
 FROM_IMAGES = {"images": "registry.example.org/vendor", "tag": "R1"}
@@ -97,6 +100,34 @@ def test_packages_take_the_place_of_published_images(opened) -> None:
     assert not catalogue.effective("switch").plain_environment
 
 
+def test_rpm_packages_are_installed_on_the_distribution_that_they_are_for(opened) -> None:
+    catalogue = opened(vendor={"packages": {"url": "http://p.example.org", "image": "rocky:9", "unsigned": True}})
+    _, switch = catalogue.image("switch")
+    assert (switch.published.reference, switch.packages) == ("rocky:9", ("vendor-switch",))
+    assert catalogue.published == ["rocky:9"]
+    bases = {"trixie": Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"})}
+    files = {"vendor": {"site.repo": ContextFile(b"[site]\n")}}
+    made = recipe(catalogue, Foundations(bases, ContextFile(b"uv", 0o755, "1.0"), repositories=files))
+    (step,) = (each.text for each in made.stages["switch.body"].instructions if "rpm-packages" in each.text)
+    assert step.endswith("/mnt/rpm-packages vendor-switch")
+    assert made.stages["switch.body"].source == "rocky:9"
+
+
+def test_files_of_rpm_packages_are_put_into_images_of_the_release(opened) -> None:
+    catalogue = opened(vendor={"packages": {"url": "http://p.example.org", "image": "rocky:9", "unsigned": True}})
+    _, app = catalogue.image("app-api")
+    (copied,) = app.copies
+    assert (copied.repository, copied.unpack) == ("vendor", {"vendor-plugin": ("opt/plugin",)})
+    assert (app.extract, app.repository) == ({}, None)
+    bases = {"trixie": Foundation("stackyard-base:trixie-000000000000", {"base.yaml": "base"})}
+    files = {"vendor": {"site.repo": ContextFile(b"[site]\n")}}
+    made = recipe(catalogue, Foundations(bases, ContextFile(b"uv", 0o755, "1.0"), repositories=files))
+    (stage,) = (name for name in made.stages if name.startswith("vendor."))
+    assert f'COPY --from={stage} ["/unpacked/", "/"]' in [e.text for e in made.stages["app-api.body"].instructions]
+    unpacking = made.stages[stage].instructions[-1].text
+    assert unpacking.endswith("/mnt/rpm-packages --unpack vendor-plugin=opt/plugin")
+
+
 def test_a_site_that_names_no_source_builds_and_runs_what_needs_none(opened) -> None:
     catalogue = opened()
     check_sources(catalogue, ["app", "db"], {})
@@ -119,6 +150,14 @@ def test_a_site_that_names_no_source_builds_and_runs_what_needs_none(opened) -> 
         (
             {"vendor": {"packages": {"url": "http://p.example.org", "suite": "s"}}},
             "sources.vendor.packages: has no key",
+        ),
+        (
+            {"vendor": {"packages": {"url": "http://p.example.org", "unsigned": True}}},
+            "sources.vendor.packages: has neither a suite nor an image",
+        ),
+        (
+            {"vendor": {"packages": {"url": "http://p.example.org", "suite": "s", "image": "r:9", "unsigned": True}}},
+            "sources.vendor.packages: has both a suite and an image",
         ),
         ({"vendro": FROM_IMAGES}, "sources.vendro: Blue takes nothing from a source vendro"),
     ],

@@ -12,7 +12,7 @@ from stackyard.effects.engine import Engine
 from stackyard.errors import InputError
 from stackyard.images import order as orders
 from stackyard.images.found import Found
-from stackyard.images.foundations import Foundations, for_apt
+from stackyard.images.foundations import Foundations, files_of
 from stackyard.images.identity import Identity, decide
 from stackyard.images.parts import Recipe
 from stackyard.images.published import handed_over
@@ -149,14 +149,14 @@ def test_a_maven_lock_is_an_input_of_its_images(more: Make, root: Path) -> None:
 def test_a_repository_is_an_input_and_in_no_text(more: Make, tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"\x99")
     signed = Repository(url="http://192.0.2.1/x", suite="stable", components=("main",), key=tmp_path / "key")
-    files = for_apt(signed)
+    files = files_of(signed)
     assert files["site.sources"].content == (
         b"Types: deb\nURIs: http://192.0.2.1/x\nSuites: stable\nSigned-By: /mnt/repository/key.gpg\nComponents: main\n"
     )
-    assert list(for_apt(Repository(url="http://192.0.2.1/x", suite="./", unsigned=True))) == ["site.sources"]
+    assert list(files_of(Repository(url="http://192.0.2.1/x", suite="./", unsigned=True))) == ["site.sources"]
     before = more(repositories={"site": files})
     assert "192.0.2.1" not in before.dockerfile
-    now = more(repositories={"site": for_apt(signed.model_copy(update={"suite": "testing"}))})
+    now = more(repositories={"site": files_of(signed.model_copy(update={"suite": "testing"}))})
     assert why(before, now) == {"ours": "repository site changed"}
 
 

@@ -31,7 +31,7 @@ ELSEWHERE = {
     "nodes.options",  # never taken: options belong to a service
     *(f"repositories.{key}" for key in REPOSITORY),  # images are made with them
     *(f"sources.{key}" for key in ("images", "prefix", "tag", "digests")),  # tests/unit/catalogue/test_programs.py
-    *(f"sources.packages.{key}" for key in REPOSITORY),
+    *(f"sources.packages.{key}" for key in (*REPOSITORY, "image")),
 }
 
 

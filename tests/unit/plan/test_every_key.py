@@ -160,13 +160,17 @@ def test_every_key_of_the_site_has_a_test() -> None:
     assert sorted([*CHANGES, *REFUSED, *ELSEWHERE]) == sorted(keys(Site))
 
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Many files are read."""
+
+
 def content(site: ResolvedSite, made: Bundle) -> dict[str, str]:
     """Name of each container -> all that it is made of but its image: as its compose file says it, and its values."""
     values = {each.full_name: each for each in site.containers}
     found = {}
     for files in made.files.values():
         for file in (file for path, file in files.items() if path.endswith("/docker-compose.yml")):
-            for service in yaml.safe_load(file.content)["services"].values():
+            for service in yaml.load(file.content, Loader=LOADER)["services"].values():  # noqa: S506 - it is safe
                 own = {key: each for key, each in service.items() if key not in {"image", "labels"}}
                 if container := values.get(service["container_name"]):
                     own["values"] = dict(container.values)

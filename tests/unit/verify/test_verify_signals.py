@@ -70,6 +70,18 @@ class Verify:
         return self.process.returncode, out.splitlines()[-1] if out else "", err
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_ignored() -> Iterator[None]:
+    """What has started the tests may ignore signals, as nohup does; all that they start would ignore them, too."""
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[object]:
     begun: list[Verify] = []

@@ -117,9 +117,13 @@ def _names(loc: Loc, source: Source, names: set[str]) -> Iterator[tuple[Loc, str
         yield loc, f"neither a tag nor a digest of {some(missing)}", "give `tag:`, or the digest of each"
 
 
-def empty(name: str, image: Image) -> tuple[str, str] | None:
+PROGRAMS = ("command", "base", "published", "python", "packages", "extract", "copies", "maven", "run", "files")
+"""Keys of an image that give it programs."""
+
+
+def empty(name: str, image: Image, back_end: Sdn) -> tuple[str, str] | None:
     """What is wrong with an image into which the sources of the site put no programs, and the remedy."""
-    if image.command or any((image.base, image.published, image.python, image.packages, image.extract, image.copies)):
+    if not back_end.sources or any(getattr(image, key) for key in PROGRAMS):
         return None
     remedy = "run it on no node, or take published images; a layer of your own can define it, too"
     return f"the sources of the site have nothing for {name}", remedy

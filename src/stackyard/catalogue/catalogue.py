@@ -166,12 +166,12 @@ class Catalogue:
         """What keeps an image from being made while the site names no source of its programs, and the remedy."""
         service, own = self.find(image)
         lack = programs.unnamed(own, self.back_end) or programs.unnamed(service.below(own), self.back_end)
-        return lack or programs.empty(image, own, self.back_end)
+        return lack or programs.empty(image, service, self.back_end)
 
     @property
     def buildable(self) -> list[str]:
         """The images but those for which the sources of the site have nothing."""
-        return [name for name, (_, image) in self.images.items() if not programs.empty(name, image, self.back_end)]
+        return [name for name, (service, _) in self.images.items() if not programs.empty(name, service, self.back_end)]
 
     def effective(self, image: str) -> Runtime:
         """What the image's entrypoint does: its service's part and its own.

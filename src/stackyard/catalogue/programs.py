@@ -121,9 +121,10 @@ PROGRAMS = ("command", "base", "published", "python", "packages", "extract", "co
 """Keys of an image that give it programs."""
 
 
-def empty(name: str, image: Image, back_end: Sdn) -> tuple[str, str] | None:
-    """What is wrong with an image into which the sources of the site put no programs, and the remedy."""
-    if not back_end.sources or any(getattr(image, key) for key in PROGRAMS):
+def empty(name: str, service: Service, back_end: Sdn) -> tuple[str, str] | None:
+    """What is wrong with an image of an SDN into which the sources of the site put no programs, and the remedy."""
+    of_sources = back_end.sources and service.sdn == back_end.sdn
+    if not of_sources or any(getattr(service.images[name], key) for key in PROGRAMS):
         return None
     remedy = "run it on no node, or take published images; a layer of your own can define it, too"
     return f"the sources of the site have nothing for {name}", remedy

@@ -1,6 +1,7 @@
 """OpenSDN's programs from packages: what Stackyard writes has all that upstream's own start scripts would write."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,3 +98,15 @@ def test_what_is_in_no_package_is_not_built() -> None:
     assert lack
     assert lack[0] == "the sources of the site have nothing for vrouter-agent"
     assert PACKAGED.unnamed("config-api") is None
+
+
+def test_a_service_of_ones_own_needs_no_source(tmp_path: Path) -> None:
+    (tmp_path / "greeter").mkdir()
+    (tmp_path / "greeter/service.yaml").write_text(
+        "service: greeter\ntitle: Greeter\nuser: 2499\nlabels: {net.juniper.openstack: greeter}\n"
+        "images:\n  greeter:\n    description: Greets.\n    labels: {net.juniper.node: controller}\n"
+        "    directories: [/var/lib/greeter]\n"
+    )
+    catalogue = load(catalogue_root(), "2026.2", "opencontrail", own=tmp_path, sources={"opensdn": SOURCE})
+    assert "greeter" in catalogue.buildable
+    assert catalogue.unnamed("greeter") is None

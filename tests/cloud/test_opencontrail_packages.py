@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -31,6 +32,10 @@ DISTRIBUTION = {
     "nodes": SITE["nodes"],
 }
 RPM = "localhost:5100/rpm-distribution:2026.2"
+ANOTHER_KEY = """set -e
+gpg --batch --quiet --passphrase '' --quick-generate-key another@example.org rsa3072 sign
+gpg --armor --export
+"""
 
 
 @pytest.fixture(scope="module", params=["debian", "rpm"])
@@ -46,7 +51,8 @@ def site(
         stackyard("build", "--site", str(file), "--container", "rpm-distribution", timeout=600)
     run(sys.executable, str(FOLDER / "packages.py"), str(shelf), *([RPM] if rpm else []), timeout=600)
     with served(shelf) as url:
-        packages = {"url": url, "unsigned": True, **({"image": RPM} if rpm else {"suite": "./"})}
+        kind = {"image": RPM, "key": str(shelf / "key.asc")} if rpm else {"suite": "./", "unsigned": True}
+        packages = {"url": url, **kind}
         data = {**SITE, "sources": {"opensdn": {"packages": packages}}}
         made = Contrail(stackyard, tmp_path_factory.mktemp("packaged"), data)
         made("down", "--volumes")
@@ -77,6 +83,21 @@ def test_no_secret_is_in_sight(site: Contrail) -> None:
 def test_a_program_reads_what_stackyard_writes(site: Contrail) -> None:
     told = site.inside("controller", "config-api", "cat", "/etc/contrail/contrail-api.conf").stdout
     assert "log_level = SYS_NOTICE" in told
+
+
+@pytest.mark.parametrize("container", ["control-dns", "nova-compute"])
+def test_packages_with_the_signature_of_another_key_are_refused(site: Contrail, container: str, tmp_path: Path) -> None:
+    packages = site.data["sources"]["opensdn"]["packages"]
+    if "key" not in packages:
+        pytest.skip("Debian packages are signed in tests/engine/test_sources.py")
+    key = tmp_path / "another.asc"
+    key.write_text(engine("run", "--rm", "--user=0", "--entrypoint=sh", RPM, "-c", ANOTHER_KEY).stdout)
+    site.write({**site.data, "sources": {"opensdn": {"packages": {**packages, "key": str(key)}}}})
+    outcome = site("build", "--container", container, check=False)
+    site.write(site.data)
+    assert outcome.code == 1
+    assert f"{container} could not be built" in outcome.stderr
+    assert "GPG check FAILED" in outcome.stderr
 
 
 def test_what_is_in_no_package_is_refused(site: Contrail) -> None:

@@ -1,7 +1,7 @@
 """Makes a repository of the stand-ins as packages, with the names and the programs of upstream's own.
 
-Run as `python tests/opensdn/packages.py FOLDER [IMAGE]`: Debian packages in a flat repository or, with an image that
-has rpmbuild and createrepo_c, RPM packages. It is not signed.
+Run as `python tests/opensdn/packages.py FOLDER [IMAGE]`: Debian packages in a flat repository that is not signed or, with
+an image that has rpmbuild and createrepo_c, RPM packages that are signed with the key that key.asc has the public part of.
 """
 
 from __future__ import annotations
@@ -83,6 +83,15 @@ cp -a /roots/{name}/. %{{buildroot}}
 cd %{{buildroot}} && find . -not -type d | sed 's,^[.],,' >/tmp/files
 %files -f /tmp/files
 """
+MAKE_RPM = """set -e
+for each in /roots/*.spec; do rpmbuild --quiet -bb --define '_rpmdir /made' $each; done
+export GNUPGHOME=/tmp/keys
+install -d -m 700 $GNUPGHOME
+gpg --batch --quiet --passphrase '' --quick-generate-key stand-in@example.org rsa3072 sign
+gpg --armor --export >/made/key.asc
+rpmsign --define '_gpg_name stand-in@example.org' --addsign $(find /made -name '*.rpm') >/dev/null
+createrepo_c -q /made
+"""
 OF_THE_DISTRIBUTION = ("nodejs", "openssl")
 """Packages that a distribution of RPM packages would have, and Debian has otherwise."""
 NODE = """#!/bin/sh
@@ -112,15 +121,14 @@ def make(folder: Path) -> None:
 
 
 def make_rpm(folder: Path, image: str) -> None:
-    """Write RPM packages and their list."""
+    """Write RPM packages, signed, their list and the key."""
     with tempfile.TemporaryDirectory(prefix="stand-in-") as work:
         for name in (*PACKAGES, *OF_THE_DISTRIBUTION):
             _root(Path(work), name, "usr/lib/python3.9/site-packages")
             requires = "" if name in {"stand-in", *OF_THE_DISTRIBUTION} else "Requires: stand-in"
             (Path(work) / f"{name}.spec").write_text(SPEC.format(name=name, requires=requires))
-        made = "for each in /roots/*.spec; do rpmbuild --quiet -bb --define '_rpmdir /made' $each || exit; done"
         mounts = [f"--volume={work}:/roots:ro", f"--volume={folder}:/made"]
-        command = ["run", "--rm", "--user=0", "--entrypoint=sh", *mounts, image, "-c", f"{made}; createrepo_c -q /made"]
+        command = ["run", "--rm", "--user=0", "--entrypoint=sh", *mounts, image, "-c", MAKE_RPM]
         Engine().run(*command)
 
 

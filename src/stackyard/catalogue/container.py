@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stackyard.catalogue.catalogue import Catalogue
 
 VERSION = 2
-_CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "sets", "secret", "aliases", "ascii"}
+_CONTRACT_KEYS = {"type", "help", "required", "default", "example", "values", "sets", "secret", "aliases", "characters"}
 _DIGITS = 12
 
 

@@ -228,8 +228,8 @@ class _Reader:
         """Validate a text and keep its value."""
         try:
             value = parse(variable.get("type", "str"), text, variable.get("values") or ())
-            if variable.get("ascii"):
-                _only_ascii(value)
+            if characters := variable.get("characters"):
+                _only(characters, value)
             self.values[name] = value
         except ValueError as error:
             phrase = str(error)
@@ -385,11 +385,13 @@ def _override(name: str, text: str, overrides: str | None) -> _Stranger | None:
     return _Stranger(name, why)
 
 
-def _only_ascii(value: Any) -> None:
+def _only(characters: str, value: Any) -> None:
     found: list[str] = []
     _collect(value, found, everything=True)
     if not all(text.isascii() for text in found):
         raise ValueError("has characters beyond ASCII in it, which its reader does not take")
+    if characters == "plain" and not all(re.fullmatch(r"[\w.+=-]*", text) for text in found):
+        raise ValueError("has other characters in it than letters, digits and _.+=-, which not all its readers take")
 
 
 def _collect(value: Any, found: list[str], *, everything: bool) -> None:

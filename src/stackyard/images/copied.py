@@ -26,10 +26,11 @@ class Copied(NamedTuple):
 
 def needed(catalogue: Catalogue, site: Site) -> list[Published]:
     """What is taken from sources for the containers that a site has switched on. InputError where one has no name."""
+    made = set(catalogue.buildable)
     images = {
         each.image
         for name, each in catalogue.containers.items()
-        if each.image in catalogue.images and site.runs(name, default=not each.optional)
+        if each.image in made and site.runs(name, default=not each.optional)
     }
     found: dict[str, Published] = {}
     for name in sorted(images):

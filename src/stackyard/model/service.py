@@ -45,7 +45,11 @@ class Variable(Model):
     default: str | int | bool | None = Field(default=None, description="Used when the variable is not given.")
     example: str | None = Field(default=None, description="A value that is valid; used in documents and tests.")
     values: tuple[str, ...] = Field(default=(), description="Allowed values of an enum.")
-    ascii: bool = Field(default=False, description="Characters beyond ASCII are refused: its reader takes none.")
+    characters: Literal["ascii", "plain"] | None = Field(
+        default=None,
+        description="What its readers take; other characters are refused. `plain`: letters, digits and _.+=-, for "
+        "readers that know neither quotes nor escapes.",
+    )
     aliases: tuple[str, ...] = Field(default=(), description="Earlier names, which still work and give a note.")
     sets: tuple[str, ...] = Field(default=(), description="Configuration keys that it sets, `file [group] key`.")
     site: str | None = Field(

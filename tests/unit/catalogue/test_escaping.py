@@ -153,8 +153,10 @@ def value_of(variable: Mapping[str, Any], text: str) -> str:
 
 def fit(variable: Mapping[str, Any], text: str) -> str:
     """Leave out of the text what the type does not take."""
-    if variable["ascii"]:
+    if variable["characters"]:
         text = text.encode("ascii", "ignore").decode()
+    if variable["characters"] == "plain":
+        text = re.sub(r"[^\w.+=-]", "", text) or "-"
     if variable["type"] == "url":
         return "".join(text.split())
     return " ".join(text.replace(",", " ").split()) if variable["type"] == "list" else text

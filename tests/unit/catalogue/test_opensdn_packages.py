@@ -14,7 +14,7 @@ from stackyard.entrypoint.contract import read_environment
 from stackyard.entrypoint.files import render
 from stackyard.entrypoint.session import Session
 from stackyard.model.site import Packages, Source
-from tool import ROOT
+from tool import ROOT, Tool
 
 SOURCE = Source(packages=Packages(url="http://192.0.2.1/", suite="./", unsigned=True))
 PACKAGED = load(catalogue_root(), "2026.2", "opencontrail", sources={"opensdn": SOURCE})
@@ -91,6 +91,17 @@ def test_control_named_knows_no_password() -> None:
     }
 
 
+@pytest.mark.parametrize("sources", [{"opensdn": SOURCE}, {}], ids=["packages", "images"])
+@pytest.mark.parametrize("password", ["100%(x)s", "a#b", "a;b", "p@ss:w/d", "a b", "a$b", "pässword", '"'])
+def test_passwords_that_not_all_readers_take_are_refused(sources: dict[str, Source], password: str) -> None:
+    catalogue = load(catalogue_root(), "2026.2", "opencontrail", sources=sources)
+    names = ("CASSANDRA_PASSWORD", "RABBITMQ_PASSWORD", "KEYSTONE_AUTH_ADMIN_PASSWORD")
+    contract = container_json(catalogue, "config-api")["contract"]
+    problems = read_environment(contract, {**GIVEN, **dict.fromkeys(names, password)}, str).errors
+    assert {each.variable for each in problems} >= {*names}
+    assert not any(password in each.text for each in problems if password != '"')
+
+
 def test_what_is_in_no_package_is_not_built() -> None:
     there: dict[str, Any] = PACKAGED.images
     assert there.keys() - set(PACKAGED.buildable) == {"vrouter-agent", "vrouter-agent-dpdk"}
@@ -110,3 +121,18 @@ def test_a_service_of_ones_own_needs_no_source(tmp_path: Path) -> None:
     catalogue = load(catalogue_root(), "2026.2", "opencontrail", own=tmp_path, sources={"opensdn": SOURCE})
     assert "greeter" in catalogue.buildable
     assert catalogue.unnamed("greeter") is None
+
+
+def test_packages_leave_nothing_to_mirror(stackyard: Tool, tmp_path: Path) -> None:
+    site = {
+        "site": "lab",
+        "release": "2026.2",
+        "sdn": "opencontrail",
+        "encapsulation": "vxlan",
+        "networks": {"management": "198.18.86.0/24", "tunnel": "198.18.87.0/24"},
+        "sources": {"opensdn": {"packages": {"url": "http://192.0.2.1/", "suite": "./", "unsigned": True}}},
+        "nodes": {"controller": {"roles": ["controller"]}},
+    }
+    (tmp_path / "site.yaml").write_text(yaml.safe_dump(site))
+    outcome = stackyard("mirror", "--site", str(tmp_path / "site.yaml"))
+    assert "nothing to do: the site takes nothing from published images" in outcome.stdout

@@ -1,7 +1,7 @@
 """Makes a repository of the stand-ins as packages, with the names and the programs of upstream's own.
 
-Run as `python tests/opensdn/packages.py FOLDER [IMAGE]`: Debian packages in a flat repository that is not signed or, with
-an image that has rpmbuild and createrepo_c, RPM packages that are signed with the key that key.asc has the public part of.
+Run as `python tests/opensdn/packages.py FOLDER [IMAGE]`: Debian packages in a flat repository that is not signed or,
+with an image that has rpmbuild and createrepo_c, RPM packages that are signed; key.asc is the public key.
 """
 
 from __future__ import annotations

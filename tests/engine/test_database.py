@@ -5,7 +5,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +352,33 @@ def test_data_of_another_cluster_is_refused_before_it_starts(single: Site, datab
     assert "the data directory is of " in done.stderr
     assert "this is another" in done.stderr
     assert "Exception" not in done.stdout + done.stderr  # Java would say it so
+
+
+def test_more_nodes_keep_what_one_had_and_kafka_says_that_it_cannot(single: Site) -> None:
+    clients = Clients(single, "grown")
+    for write in (clients.write_cassandra, clients.write_zookeeper):
+        for number in range(ENOUGH):
+            write(number)
+    clients.close()
+    grown = replace(single, nodes=3)
+    grown.write()
+    outcome = grown.stackyard("up", "--site", grown.file, check=False, timeout=900)
+    assert outcome.code == 1
+    assert "are 3, and this cluster was made for 1: its number of nodes cannot change" in outcome.stderr
+    grown("down")
+    volumes = engine("volume", "ls", "--quiet", "--filter", f"name={grown.name}-.*kafka").split()
+    assert volumes
+    engine("volume", "rm", *volumes)
+    grown("up")
+    clients = Clients(grown, "grown")
+    found = clients.read()
+    everything = set(range(ENOUGH))
+    assert {name: found[name] for name in ("Cassandra", "ZooKeeper")} == dict.fromkeys(
+        ("Cassandra", "ZooKeeper"), everything
+    )
+    rows = clients.session.execute("SELECT peer FROM system.peers")
+    assert len({row.peer for row in rows}) == 2
+    clients.close()
 
 
 # ---------------------------------------------------------------- three nodes

@@ -15,6 +15,8 @@ from stackyard.effects.host import Host
 from stackyard.errors import InputError
 
 _API = {"OS_IDENTITY_API_VERSION": "3", "OS_AUTH_TYPE": "password"}
+_UNSET = r"unset OS_CLOUD $(env | sed -n 's/^\(OS_[A-Za-z0-9_]*\)=.*/\1/p')"
+"""Clients prefer some variables, a cloud or the id of a project, to those that are set here."""
 
 
 @click.command()
@@ -22,7 +24,10 @@ _API = {"OS_IDENTITY_API_VERSION": "3", "OS_AUTH_TYPE": "password"}
 @click.option("--clouds-yaml", is_flag=True, help="Print a clouds.yaml instead, the cloud named as the site.")
 @click.pass_obj
 def command(host: Host, site: str, *, clouds_yaml: bool) -> None:
-    """Print the administrator's credentials, for the shell: eval "$(stackyard env)"."""
+    """Print the administrator's credentials, for the shell: eval "$(stackyard env)".
+
+    All other variables OS_… of the shell are unset, so that none of yesterday's wins.
+    """
     model, catalogue = open_site(site)
     wanted = Desired.of(host, model, catalogue)
     if not wanted.state.secrets.exists():
@@ -38,7 +43,11 @@ def command(host: Host, site: str, *, clouds_yaml: bool) -> None:
 
 def _openrc(credentials: dict[str, Any]) -> str:
     values = {f"OS_{name.upper()}": str(value) for name, value in credentials.items()} | _API
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
+    domain = credentials.get("project_domain_name")
+    if domain and domain == credentials.get("user_domain_name"):
+        values["OS_DOMAIN_NAME"] = domain  # gophercloud reads no other; openstacksdk wants it to agree with them
+    exported = (f"export {name}={shlex.quote(value)}\n" for name, value in sorted(values.items()))
+    return "".join([f"{_UNSET}\n", *exported])
 
 
 def _clouds(name: str, credentials: dict[str, Any]) -> str:

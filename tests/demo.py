@@ -24,7 +24,7 @@ BUILD_SECONDS = 1800
 UP_SECONDS = 600
 VERIFY_SECONDS = 600
 
-OWN = re.compile(rf"{NAME}[-_](controller|compute\d+|management|tunnel|node)([-_]|$)")
+OWN = re.compile(rf"{NAME}[-_](controller|compute\d+|management|tunnel|public|node)([-_]|$)")
 EXPORT = re.compile(r"^export (OS_\w+)=(.*)$", re.MULTILINE)
 
 

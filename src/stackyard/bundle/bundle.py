@@ -71,7 +71,7 @@ def _projects(site: ResolvedSite) -> Iterable[tuple[str, str, list[ResolvedConta
 def _node(site: ResolvedSite, node: PlacedNode) -> tuple[dict[str, File], Target]:
     service = virtual.node_service(site, node)
     target = _target(site, node.name, NODE, NODE, service)
-    networks = {kind: {"name": f"{site.name}-{kind}", "external": True} for kind in ("management", "tunnel")}
+    networks = {kind: {"name": f"{site.name}-{kind}", "external": True} for kind in node.addresses}
     document = {
         "name": compose.project_name(site, node.name, NODE),
         "services": {NODE: _labelled(service, target)},

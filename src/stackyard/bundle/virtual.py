@@ -6,6 +6,7 @@ from typing import Any
 
 from stackyard.bundle import compose
 from stackyard.bundle.compose import Service
+from stackyard.model.site import Address
 from stackyard.plan.observed import NODE
 from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
 
@@ -20,10 +21,7 @@ def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
         "image": site.node_image,
         "container_name": site.node_container(node.name),
         "hostname": node.name,
-        "networks": {
-            "management": {_address_key(node.management.version): str(node.management), "aliases": [node.name]},
-            "tunnel": {_address_key(node.tunnel.version): str(node.tunnel)},
-        },
+        "networks": {kind: _attached(node, kind, address) for kind, address in node.addresses.items()},
         **({"ports": _ports(site, node)} if node.published else {}),
         "environment": compose.NO_PROXIES,
         **compose.confined(),
@@ -36,8 +34,9 @@ def node_service(site: ResolvedSite, node: PlacedNode) -> Service:
     }
 
 
-def _address_key(version: int) -> str:
-    return f"ipv{version}_address"
+def _attached(node: PlacedNode, kind: str, address: Address) -> dict[str, Any]:
+    """A node's place in a network. Others find it by its name in the one of management."""
+    return {f"ipv{address.version}_address": str(address), **({"aliases": [node.name]} if kind == "management" else {})}
 
 
 def _ports(site: ResolvedSite, node: PlacedNode) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
+from itertools import combinations
 from pathlib import Path
 
 from stackyard.catalogue import programs
@@ -142,10 +143,11 @@ def _repositories(site: Site) -> Found:
 
 def _networks(site: Site) -> Found:
     """The networks are apart and large enough."""
-    networks = {"management": site.networks.management, "tunnel": site.networks.tunnel}
-    if networks["management"].overlaps(networks["tunnel"]):
-        message = f"{networks['tunnel']} overlaps management, {networks['management']}"
-        yield ("networks", "tunnel"), message, "choose networks that share no address"
+    networks = site.networks.given
+    for (first, one), (second, other) in combinations(networks.items(), 2):
+        if one.overlaps(other):
+            message = f"{other} overlaps {first}, {one}"
+            yield ("networks", second), message, "choose networks that share no address"
     for name, network in networks.items():
         if network.num_addresses < len(site.nodes) + _RESERVED:
             message = f"{network} is too small for {len(site.nodes)} nodes"

@@ -11,7 +11,7 @@ from stackyard.bundle.compose import project_name
 from stackyard.deploy.desired import Desired
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
-from stackyard.plan.decide import NetworkStep, Plan, Step
+from stackyard.plan.decide import Join, NetworkStep, Plan, Step
 from stackyard.plan.observed import LABEL_NODE, LABEL_SITE
 from stackyard.plan.resolve import cgroup_paths
 
@@ -31,8 +31,10 @@ class Executor:
     def apply(self, plan: Plan) -> None:
         """Do what the plan says: take away what is in the way, write files, make nodes, then everything in them."""
         self._remove(plan)
+        self._join([join for join in plan.joins if join.verb == "disconnect"])
         for network in plan.networks:
             self._network(network)
+        self._join([join for join in plan.joins if join.verb == "connect"])
         self.wanted.state.write_files(self.wanted.bundle.files, plan.files)
         self._cgroups({step.node for step in plan.changes})
         nodes, members = _apart(plan.of("create", "recreate", "start"))
@@ -75,10 +77,17 @@ class Executor:
         self.report(Event("note", node, f"its data stays, for when it comes back; to remove it: {how}"))
 
     def _network(self, step: NetworkStep) -> None:
-        if step.verb == "recreate":
+        if step.verb in {"recreate", "remove"}:
             self._docker("network", "rm", step.name)
-        if step.verb != "unchanged":
+        if step.verb in {"create", "recreate"}:
             self._docker(*network_create(step.name, step.subnet, self.wanted.site.name, internal=step.internal))
+
+    def _join(self, joins: Iterable[Join]) -> None:
+        """Connect nodes that run to networks, or disconnect them."""
+        for join in joins:
+            address = ["--ip", join.address] if join.address else []
+            self._docker("network", join.verb, *address, join.network, join.name)
+            self.report(Event("done", join.node, f"{join.verb} {join.network}"))
 
     def _cgroups(self, nodes: set[str]) -> None:
         """The nodes' own cgroups, for containers that mount them."""

@@ -178,7 +178,7 @@ def _ports(host: Host, site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Itera
 
 
 def _new(step: NetworkStep) -> bool:
-    return step.verb != "unchanged"
+    return step.verb in {"create", "recreate"}
 
 
 def _networks(host: Host, site: ResolvedSite, plan: Plan, there: Iterable[Bridge]) -> Iterator[tuple[str, str]]:

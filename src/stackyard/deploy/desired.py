@@ -62,7 +62,7 @@ class Desired:
         """Keep the secrets, and what the site was made of."""
         site = self.site.site
         save(self.state.secrets, self.secrets)
-        nodes = {node.name: [str(node.management), str(node.tunnel)] for node in self.site.nodes}
+        nodes = {node.name: [*map(str, node.addresses.values())] for node in self.site.nodes}
         zones = {node.name: node.zone for node in self.site.nodes if node.zone}
         record = {"site": site.site, "release": site.release, "sdn": site.sdn, "nodes": nodes, "zones": zones}
         self.state.write(record)

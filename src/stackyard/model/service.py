@@ -404,6 +404,9 @@ class Container(Model):
     )
     node_pid: bool = Field(default=False, description="Joins the node's PID namespace.")
     node_cgroup: bool = Field(default=False, description="Gets the node's own cgroup subtree.")
+    public: bool = Field(
+        default=False, description="Runs where the site has a public network; its nodes are on that network then."
+    )
     host_network: bool = Field(default=False, description="It needs the network namespace of a host.")
     hypervisor: bool = Field(default=False, description="VMs run below it: its node has an availability zone.")
     read_only: bool = Field(default=True, description="Its root file system cannot be written.")

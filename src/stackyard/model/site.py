@@ -82,10 +82,20 @@ class Node(Overrides):
 
 
 class Networks(Model):
-    """The two networks of a site."""
+    """The networks that the nodes of a site are on."""
 
     management: Network = Field(description="API, database and message traffic.")
     tunnel: Network = Field(description="Encapsulated traffic between VMs.")
+    public: Network | None = Field(
+        default=None,
+        description="Addresses outside the cloud, floating ones and those of routers; through it VMs reach what the "
+        "host does, but not the host, and are reached. Without it VMs reach each other only.",
+    )
+
+    @property
+    def given(self) -> dict[str, IPv4Network]:
+        """Those that the site has, by key."""
+        return {kind: network for kind, network in self if network is not None}
 
 
 class Publish(Model):

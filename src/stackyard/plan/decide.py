@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,6 +14,9 @@ LABEL_CONFIG = "stackyard.config"
 
 UNHASHED = frozenset({"extra_hosts", "networks"})
 """Parts in the labels of earlier versions that are no reason for anything: addresses are compared one by one."""
+
+LATE = "public"
+"""Kind of network that nodes join and leave while they run: no container is called at its address in it."""
 
 Verb = Literal["create", "recreate", "start", "restart", "remove", "unchanged"]
 
@@ -71,13 +74,24 @@ class Step:
 
 @dataclass(frozen=True)
 class NetworkStep:
-    """A network to make, or to make anew."""
+    """A network to make, to make anew, or to remove."""
 
-    verb: Literal["create", "recreate", "unchanged"]
+    verb: Literal["create", "recreate", "remove", "unchanged"]
     name: str
     subnet: str
     internal: bool
     why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Join:
+    """A node's place in a network, which it takes or gives up while it runs."""
+
+    verb: Literal["connect", "disconnect"]
+    name: str
+    node: str
+    network: str
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,7 @@ class Plan:
     steps: tuple[Step, ...]
     files: tuple[str, ...] = ()
     missing_images: tuple[str, ...] = ()
+    joins: tuple[Join, ...] = ()
     ended: Mapping[str, tuple[int, Step]] = field(default_factory=dict)
     """Node -> how many VMs run on it now, and the step in which they end."""
 
@@ -107,7 +122,7 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        changed = self.changes or self.files or self.missing_images
+        changed = self.changes or self.files or self.missing_images or self.joins
         return not changed and all(step.verb == "unchanged" for step in self.networks)
 
     def of(self, *verbs: Verb) -> tuple[Step, ...]:
@@ -124,6 +139,9 @@ def decide(
     """Compare what should be with what is. ``only`` one node, if given; networks always."""
     targets = list(targets)
     network_steps = tuple(_network(name, *wanted, observed.networks.get(name)) for name, wanted in networks.items())
+    left = {name: each for name, each in observed.networks.items() if name not in networks}
+    if only is None:
+        network_steps += tuple(_unwanted(name, each) for name, each in sorted(left.items()))
     rebuilt = frozenset(step.name for step in network_steps if step.verb != "unchanged")
     nodes = [_node(target, observed, rebuilt) for target in targets if target.member_of is None]
     by_name = {step.name: step for step in nodes}
@@ -133,12 +151,20 @@ def decide(
     known = {target.name for target in targets}
     gone = [_gone(running) for name, running in sorted(observed.containers.items()) if name not in known]
     steps = tuple(step for step in (*gone, *nodes, *members) if only in (None, step.node))
+    staying = {step.name for step in nodes if step.verb not in {"create", "recreate"}}
+    joins = tuple(
+        join
+        for target in targets
+        if target.name in staying and only in (None, target.node)
+        for join in _joins(target, observed.containers[target.name], left)
+    )
     used = {target.image for target in targets if only in (None, target.node)}
     return Plan(
         networks=network_steps,
         steps=steps,
         files=tuple(path for path in observed.stale_files if only is None or path.startswith(f"{only}/")),
         missing_images=tuple(sorted(used - observed.images.keys())),
+        joins=joins,
     )
 
 
@@ -149,6 +175,20 @@ def _network(name: str, subnet: str, internal: bool, there: Network | None) -> N
         why = f"it is {', '.join(there.subnets)}{' (internal)' if there.internal else ''}"
         return NetworkStep("recreate", name, subnet, internal, (why,))
     return NetworkStep("unchanged", name, subnet, internal)
+
+
+def _unwanted(name: str, there: Network) -> NetworkStep:
+    return NetworkStep("remove", name, ", ".join(there.subnets), there.internal, ("not in the site any more",))
+
+
+def _joins(target: Target, running: Running, left: Collection[str]) -> Iterator[Join]:
+    """The networks that a node joins or leaves as it runs."""
+    for network, address in target.addresses.items():
+        if network.endswith(f"-{LATE}") and network not in running.addresses:
+            yield Join("connect", target.name, target.node, network, address)
+    for network in sorted(running.addresses.keys() - target.addresses.keys()):
+        if network in left or network.endswith(f"-{LATE}"):
+            yield Join("disconnect", target.name, target.node, network)
 
 
 def _gone(running: Running) -> Step:
@@ -192,6 +232,8 @@ def _node(target: Target, observed: Observed, rebuilt: frozenset[str]) -> Step:
 def _network_differences(target: Target, running: Running, rebuilt: frozenset[str]) -> list[str]:
     found = []
     for network, address in target.addresses.items():
+        if network.endswith(f"-{LATE}") and network not in running.addresses:
+            continue  # it joins
         if network in rebuilt:
             found.append(f"network {network} is made anew")
         elif running.addresses.get(network) != address:

@@ -13,7 +13,7 @@ class HostFacts:
     ``cgroups`` are the directories of the mounted v1 controllers below /sys/fs/cgroup, or a single empty name
     for the one hierarchy of cgroup v2. ``devices`` are the device files that exist of those asked for.
     ``address`` is the one that other machines reach it at. ``nodes`` are the addresses that nodes of the site have
-    already, by name: management and tunnel.
+    already, by name: management, tunnel and, where it has one, public.
     """
 
     cgroups: tuple[str, ...] = ()

@@ -19,6 +19,8 @@ from stackyard.plan.said import Said, of_endpoints
 FIRST = 10
 """Host part of the first address given, where the network has room for it."""
 HIGHEST_PORT = 65535
+_PUBLIC = 2
+"""Place of the public address among those that a node has."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,10 @@ def place(catalogue: Catalogue, site: Site, host: HostFacts, problems: Problems)
     """Decide where everything is, and what the endpoints are."""
     nodes = addressed(catalogue, site, host.nodes)
     choices = _select(catalogue, site, nodes, problems)
-    nodes = _zoned(site, nodes, choices)
+    nodes = _zoned(site, _outside(nodes, choices), choices)
+    if site.networks.public and not any(node.public for node in nodes):
+        message = "nothing that the site runs leads VMs to a public network"
+        problems.at(("networks", "public"), message, f"leave it out; {site.sdn} has none, or no node runs VMs")
     changed = of_endpoints(catalogue, site, choices)
     ports = {name: int(word.text) for (name, part), word in changed.items() if part == "port"}
     _collisions(catalogue, choices, changed, problems)
@@ -72,17 +77,23 @@ def place(catalogue: Catalogue, site: Site, host: HostFacts, problems: Problems)
 def addressed(catalogue: Catalogue, site: Site, kept: Mapping[str, Sequence[str]]) -> tuple[PlacedNode, ...]:
     """Nodes with the addresses that the site gives, that they have already, or the next free ones, in its order.
 
-    ``kept`` are those that they have, management and tunnel: a node that goes moves no other.
+    ``kept`` are those that they have, management, tunnel and perhaps public: a node that goes moves no other.
     """
     had = {name: tuple(map(ip_address, kept[name])) for name in site.nodes if name in kept}
     wanted = {name: node.management for name, node in site.nodes.items()}
     management = _assign(site.networks.management, wanted, {name: each[0] for name, each in had.items()})
-    tunnel = _tunnels(site, management, {name: each[1] for name, each in had.items()})
+    tunnels = {name: node.tunnel for name, node in site.nodes.items()}
+    tunnel = _beside(management, site, site.networks.tunnel, tunnels, {name: each[1] for name, each in had.items()})
+    public: Mapping[str, Address] = {}
+    if site.networks.public:
+        last = {name: each[_PUBLIC] for name, each in had.items() if len(each) > _PUBLIC}
+        public = _beside(management, site, site.networks.public, dict.fromkeys(site.nodes), last)
     groups = {each.group for each in catalogue.containers.values()}
     placed = []
     for name, node in site.nodes.items():
         words = frozenset(word for role in node.roles for word in catalogue.roles.get(role, (role,)))
-        placed.append(PlacedNode(name, node.roles, words & groups, words - groups, management[name], tunnel[name]))
+        addresses = (management[name], tunnel[name], public.get(name))
+        placed.append(PlacedNode(name, node.roles, words & groups, words - groups, *addresses))
     return tuple(placed)
 
 
@@ -102,10 +113,15 @@ def _usable(network: Network, count: int) -> Iterable[Address]:
     return (ip_address(int(network[0]) + part) for part in range(first, network.num_addresses - 1))
 
 
-def _tunnels(site: Site, management: Mapping[str, Address], kept: Mapping[str, Address]) -> dict[str, Address]:
-    """Tunnel addresses: given, or with the host part of the management address where that is free."""
-    network = site.networks.tunnel
-    wanted: dict[str, Address | None] = {name: node.tunnel for name, node in site.nodes.items()}
+def _beside(
+    management: Mapping[str, Address],
+    site: Site,
+    network: Network,
+    wanted: Mapping[str, Address | None],
+    kept: Mapping[str, Address],
+) -> dict[str, Address]:
+    """Addresses in another network: wanted, or with the host part of the management address where that is free."""
+    wanted = dict(wanted)
     for name in site.nodes:
         part = int(management[name]) - int(site.networks.management[0])
         same = ip_address(int(network[0]) + part)
@@ -117,6 +133,12 @@ def _tunnels(site: Site, management: Mapping[str, Address], kept: Mapping[str, A
         ):
             wanted[name] = same
     return _assign(network, wanted, kept)
+
+
+def _outside(nodes: Iterable[PlacedNode], choices: Iterable[Choice]) -> tuple[PlacedNode, ...]:
+    """Nodes, of which those alone are on the public network that run what needs it."""
+    there = {node.name for choice in choices if choice.container.public for node in choice.nodes}
+    return tuple(node if node.name in there else replace(node, public=None) for node in nodes)
 
 
 def _zoned(site: Site, nodes: Iterable[PlacedNode], choices: Iterable[Choice]) -> tuple[PlacedNode, ...]:
@@ -137,6 +159,8 @@ def _select(catalogue: Catalogue, site: Site, nodes: tuple[PlacedNode, ...], pro
     for service in catalogue.services.values():
         for name, container in service.containers.items():
             where = tuple(node for node in nodes if container.group in node.groups or service.service in node.services)
+            if container.public and not site.networks.public:
+                continue
             if where and site.runs(name, default=not container.optional) and container.image in catalogue.images:
                 choices.append(Choice(service, name, container, where))
     _single(choices, problems)

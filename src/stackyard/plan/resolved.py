@@ -26,7 +26,8 @@ class Published:
 class PlacedNode:
     """A node with its addresses; ``groups`` and ``services`` are what its roles come to.
 
-    A word that is both means the group. ``zone`` is the availability zone of one that runs VMs.
+    A word that is both means the group. ``public`` is None where it is not on the public network. ``zone`` is the
+    availability zone of one that runs VMs.
     """
 
     name: str
@@ -35,8 +36,15 @@ class PlacedNode:
     services: frozenset[str]
     management: Address
     tunnel: Address
+    public: Address | None = None
     zone: str = ""
     published: tuple[Published, ...] = ()
+
+    @property
+    def addresses(self) -> dict[str, Address]:
+        """Its addresses, by kind of network."""
+        public = {"public": self.public} if self.public else {}
+        return {"management": self.management, "tunnel": self.tunnel, **public}
 
 
 @dataclass(frozen=True)
@@ -158,8 +166,5 @@ class ResolvedSite:
     @property
     def networks(self) -> dict[str, tuple[str, bool]]:
         """Name -> (subnet, whether it is cut off from the host's routes)."""
-        networks = self.site.networks
-        return {
-            f"{self.name}-management": (str(networks.management), False),
-            f"{self.name}-tunnel": (str(networks.tunnel), True),
-        }
+        networks = self.site.networks.given
+        return {f"{self.name}-{kind}": (str(network), kind == "tunnel") for kind, network in networks.items()}

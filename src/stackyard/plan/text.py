@@ -22,6 +22,7 @@ def as_text(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
         for step in plan.networks
         if step.verb != "unchanged"
     ]
+    lines += [f"  ~ node {join.node}: {join.verb}, network {join.network}" for join in plan.joins]
     lines += [f"  ~ file {path}" for path in plan.files if not _of_new_project(path, plan)]
     lines += [_step(step, plan.ended) for step in plan.changes]
     lines.append(_summary(plan))
@@ -57,6 +58,7 @@ def _summary(plan: Plan) -> str:
         return f"nothing to do: {len(plan.steps)} containers are as they should be"
     pulled = [each for each in plan.missing_images if registry(each)]
     counts = [("pull", len(pulled)), *((verb, len(plan.of(verb))) for verb in _MARKS)]  # type: ignore[arg-type]
+    counts += [(verb, sum(join.verb == verb for join in plan.joins)) for verb in ("connect", "disconnect")]
     return ", ".join(f"{verb} {count}" for verb, count in counts if count) or "files only"
 
 
@@ -73,6 +75,7 @@ def as_data(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
             {"name": step.name, "subnet": step.subnet, "verb": step.verb, "why": list(step.why)}
             for step in plan.networks
         ],
+        "joins": [{"verb": join.verb, "node": join.node, "network": join.network} for join in plan.joins],
         "files": list(plan.files),
         "ended_vms": {node: vms for node, (vms, _step) in plan.ended.items()},
         "containers": [

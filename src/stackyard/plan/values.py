@@ -77,6 +77,8 @@ class Scope:
                 "encapsulation": site.encapsulation,
                 "management_prefix": site.networks.management.prefixlen,
                 "tunnel_prefix": site.networks.tunnel.prefixlen,
+                **{kind: str(site.networks.given.get(kind, "")) for kind in ("management", "tunnel", "public")},
+                "ports": sorted(port.host_port for node in self.placement.nodes for port in node.published),
             },
             "zones": self._zones(),
             "runs": lambda container: container in running,
@@ -107,6 +109,7 @@ def _node(node: PlacedNode) -> dict[str, Any]:
         "name": node.name,
         "management": str(node.management),
         "tunnel": str(node.tunnel),
+        "public": str(node.public or ""),
         "zone": node.zone,
         "roles": list(node.roles),
     }
@@ -116,6 +119,11 @@ KEYS: dict[str, Loc] = {
     "site.name": ("site",),
     "site.management_prefix": ("networks", "management"),
     "site.tunnel_prefix": ("networks", "tunnel"),
+    "site.management": ("networks", "management"),
+    "site.tunnel": ("networks", "tunnel"),
+    "site.public": ("networks", "public"),
+    "site.ports": ("publish",),
+    "node.public": ("networks", "public"),
     "zones": ("nodes",),
 }
 """Facts that expressions see -> key of the site file that says them, where it has another name."""
@@ -126,10 +134,9 @@ def key_of(expression: str, node: str) -> Loc | None:
     found = re.search(r"\b(?:(site|node)\.(\w+)|zones\b)", expression)
     if not found:
         return None
-    key = KEYS.get(found[0], (found[2],))
-    if found[1] != "node":
-        return key
-    return ("nodes", node) if found[2] == "name" else ("nodes", node, *key)
+    if found[0] in KEYS or found[1] != "node":
+        return KEYS.get(found[0], (found[2],))
+    return ("nodes", node) if found[2] == "name" else ("nodes", node, found[2])
 
 
 # ---------------------------------------------------------------- values

@@ -73,6 +73,10 @@ def applied(observed: Observed, plan: Plan, site: ResolvedSite, made: Bundle) ->
             fresh = started(target, containers)
             changes = {"status": fresh.status, "exit_code": 0, "started_at": fresh.started_at}
             containers[target.name] = replace(containers[target.name], **changes)  # type: ignore[arg-type]
+    for join in plan.joins:
+        there = {name: each for name, each in containers[join.name].addresses.items() if name != join.network}
+        joined = {join.network: join.address} if join.verb == "connect" else {}
+        containers[join.name] = replace(containers[join.name], addresses={**there, **joined})
     return Observed(containers, everything(site, made).networks, observed.images)
 
 
@@ -276,3 +280,27 @@ def test_the_plan_after_an_apply_is_empty(data: st.DataObject) -> None:
 
 
 _SITES: dict[str, ResolvedSite] = {}
+
+
+PUBLIC = {"management": "172.31.96.0/24", "tunnel": "172.31.97.0/24", "public": "172.31.98.0/24"}
+
+
+def test_nodes_that_run_vms_leave_the_public_network_as_they_run() -> None:
+    before, after = resolved("demo", networks=PUBLIC), resolved("demo", networks={**PUBLIC, "public": None})
+    made = rendered(after)
+    observed = everything(before, rendered(before))
+    plan = planned(after, observed, made)
+    assert [(step.verb, step.name) for step in plan.networks if step.verb != "unchanged"] == [("remove", "demo-public")]
+    assert {(join.verb, join.node) for join in plan.joins} == {("disconnect", "compute1"), ("disconnect", "compute2")}
+    assert not [step for step in plan.changes if step.is_node]
+    assert "  ~ node compute1: disconnect, network demo-public\n" in as_text(after, plan)
+    again = planned(after, applied(observed, plan, after, made), made)
+    assert again.empty
+
+
+def test_one_node_alone_leaves_its_network_where_others_are_on_it() -> None:
+    before, after = resolved("demo", networks=PUBLIC), resolved("demo", networks={**PUBLIC, "public": None})
+    observed = everything(before, rendered(before))
+    plan = decide(after.networks, rendered(after).targets, observed, "compute1")
+    assert [join.node for join in plan.joins] == ["compute1"]
+    assert {step.verb for step in plan.networks} == {"unchanged"}

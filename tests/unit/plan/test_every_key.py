@@ -20,6 +20,7 @@ DEMO = {
     "compute1": {"roles": ["compute"], "zone": "az1"},
     "compute2": {"roles": ["compute"], "zone": "az2"},
 }
+NETWORKS = {"management": "198.18.80.0/24", "tunnel": "198.18.81.0/24"}
 HYPERVISOR = "libvirt"
 REFUSED = {"release", "sdn", "networks.management", "networks.tunnel"}
 """Refused while the site runs: tests/unit/deploy/test_up.py."""
@@ -40,7 +41,8 @@ class Change:
     """A change of the site, and what follows from it.
 
     ``anew`` are containers, ``node/container``, that are among those made anew; ``only`` says that no others are.
-    ``nodes`` are those that are made anew, created or removed, ``ends`` those of them that run VMs.
+    ``nodes`` are those that are made anew, created or removed, ``ends`` those of them that run VMs. ``joins`` are nodes
+    that are connected to a network while they run, or disconnected.
     """
 
     change: dict[str, Any]
@@ -48,6 +50,7 @@ class Change:
     only: bool = False
     nodes: set[str] = field(default_factory=set)
     ends: set[str] = field(default_factory=set)
+    joins: set[tuple[str, str]] = field(default_factory=set)
 
 
 def node(name: str, **changes: object) -> dict[str, Any]:
@@ -75,6 +78,11 @@ CHANGES = {
     "registry": Change({"registry": "registry.example.org:5000/cloud"}, only=True),
     "publish.address": Change({"publish": {"address": "192.0.2.9"}}, PUBLISHED, nodes={"controller"}),
     "publish.offset": Change({"publish": {"offset": 1000}}, PUBLISHED, nodes={"controller"}),
+    "networks.public": Change(
+        {"networks": {**NETWORKS, "public": "198.18.82.0/24"}},
+        {"controller/neutron-server", *on("compute1", "ovs-vswitchd", "neutron-ovn-agent")},
+        joins={("connect", "compute1"), ("connect", "compute2")},
+    ),
     "nodes.roles": Change(node("compute2", roles=["compute", "memcached"]), on("controller", "keystone", "nova-api")),
     "nodes.kind": Change(node("compute2", kind="virtual"), only=True),
     "nodes.management": Change(
@@ -181,7 +189,7 @@ def content(site: ResolvedSite, made: Bundle) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def before() -> tuple[ResolvedSite, Bundle]:
-    site = resolved("demo")
+    site = resolved("demo", networks=NETWORKS)
     return site, rendered(site)
 
 
@@ -190,7 +198,7 @@ def test_a_change_makes_anew_what_it_concerns_and_nothing_else(name: str, before
     site, made = before
     change = CHANGES.get(name) or NODES[name]
     had = {each.name: (str(each.management), str(each.tunnel)) for each in site.nodes}
-    after = resolved("demo", facts=replace(FACTS, nodes=had), **change.change)
+    after = resolved("demo", facts=replace(FACTS, nodes=had), **{"networks": NETWORKS, **change.change})
     then = rendered(after)
     # An image is the same under the name of another registry.
     images = {image: f"id of {image.replace(after.site.registry, site.site.registry)}" for image in after.images}
@@ -206,8 +214,11 @@ def test_a_change_makes_anew_what_it_concerns_and_nothing_else(name: str, before
     if change.only:
         assert anew == change.anew
     old, new = content(site, made), content(after, then)
-    for step in plan.of("unchanged"):  # nobody keeps an old value
+    assert {(join.verb, join.node) for join in plan.joins} == change.joins
+    joined = {join.name for join in plan.joins}
+    for step in (each for each in plan.of("unchanged") if each.name not in joined):  # nobody keeps an old value
         assert old[step.name] == new[step.name], step.key
     for step in plan.of("recreate"):  # and nobody is made anew for nothing
         assert old[step.name] != new[step.name] or step.why[0].startswith("its node "), step.key
-    assert planned(after, applied(observed, plan, after, then), then).changes == ()
+    again = planned(after, applied(observed, plan, after, then), then)
+    assert (again.changes, again.joins) == ((), ())

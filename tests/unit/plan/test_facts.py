@@ -483,6 +483,11 @@ KEYS = {
     "site.encapsulation": "encapsulation",
     "site.management_prefix": "networks.management",
     "site.tunnel_prefix": "networks.tunnel",
+    "site.management": "networks.management",
+    "site.tunnel": "networks.tunnel",
+    "site.public": "networks.public",
+    "site.ports": "publish",
+    "node.public": "networks.public",
     "node.name": "nodes.two",
     "node.management": "nodes.two.management",
     "node.tunnel": "nodes.two.tunnel",
@@ -499,7 +504,9 @@ def test_a_bad_value_is_told_at_the_key_that_it_comes_from(fact: str, tmp_path: 
     service = root / "toy" / "late" / "service.yaml"
     added = f"""FACT: {{type: cidr, help: Nothing fits it., site: "{{{{ 'x' ~ {fact} }}}}"}}"""
     text = service.read_text().replace("    contract:\n", f"    contract:\n      {added}\n", 1)
-    service.write_text(text.replace("    node_cgroup: true\n", "    node_cgroup: true\n    hypervisor: true\n"))
+    service.write_text(
+        text.replace("    node_cgroup: true\n", "    node_cgroup: true\n    hypervisor: true\n    public: true\n")
+    )
     site = root / "sites" / "toy.yaml"
     zone = "  two: {roles: [compute], zone: west}"
     spread = """  two:
@@ -508,7 +515,9 @@ def test_a_bad_value_is_told_at_the_key_that_it_comes_from(fact: str, tmp_path: 
     management: 172.31.96.22
     tunnel: 172.31.97.22
 """
-    site.write_text(site.read_text().replace(zone, spread) + "region: here\nencapsulation: vxlan\n")
+    tunnel = "  tunnel: 172.31.97.0/24\n"
+    text = site.read_text().replace(zone, spread).replace(tunnel, f"{tunnel}  public: 172.31.98.0/24\n")
+    site.write_text(f"{text}region: here\nencapsulation: vxlan\n")
     known, catalogue = open_site("toy", root)
     with pytest.raises(InputError) as caught:
         resolve(catalogue, known, FACTS, counted())

@@ -1,0 +1,274 @@
+"""The way out of the cloud and into it: floating addresses, what VMs reach, and what they must not."""
+
+import contextlib
+import hashlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo import COMPUTES, Site
+from stackyard.effects.openstack import Api
+from stackyard.verify.cloud import Cloud as Proof
+from stackyard.verify.guest import ensure
+from tool import STATE, run
+from waiting import NotYet, wait_for
+
+pytestmark = pytest.mark.cloud
+
+NAME = "stackyard-test-public"
+PUBLIC, GATEWAY = "198.18.82.0/24", "198.18.82.1"
+OUTSIDE, SERVER, HTTP = "198.51.100.1", "198.51.100.2", 8080
+"""A machine that the host routes to: a network namespace, with a server of files."""
+SHELL = 7777
+LISTEN = f"nc -ll -p {SHELL} -e sh\n"
+BIG = 4 * 1024 * 1024
+SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Vm:
+    """A VM and its addresses: the one in its network and, if it has one, the floating one."""
+
+    id: str
+    node: str
+    port: str
+    address: str
+    floating: str = ""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Two VMs of a network with a router, on a node each. The second has no floating address."""
+
+    site: Site
+    first: Vm
+    second: Vm
+
+    def ask(self, command: str, vm: Vm | None = None) -> str:
+        """Return what a shell in a VM prints; the second is asked through the first."""
+        if vm == self.second:
+            command = f"echo '({command}) 2>&1; exit' | nc {vm.address} {SHELL}"
+        with socket.create_connection((self.first.floating, SHELL), timeout=5) as connection:
+            connection.settimeout(30)
+            connection.sendall(f"({command}) 2>&1; exit\n".encode())
+            told = b""
+            while more := connection.recv(65536):
+                told += more
+        return told.decode()
+
+    def reaches(self, address: str, port: int, vm: Vm | None = None) -> bool:
+        """Whether a VM can make a connection."""
+        return "made it" in self.ask(f"nc -w 3 {address} {port} -e true && echo made it", vm)
+
+
+def answers(cloud: Cloud, vm: Vm) -> None:
+    """Probe: the shell of a VM answers."""
+    try:
+        told = cloud.ask("echo here", vm)
+    except OSError as error:
+        raise NotYet(str(error)) from error
+    if told != "here\n":
+        raise NotYet(told)
+
+
+def connects(address: str, port: int) -> None:
+    """Probe: something takes connections there."""
+    try:
+        socket.create_connection((address, port), timeout=2).close()
+    except OSError as error:
+        raise NotYet(str(error)) from error
+
+
+@pytest.fixture(scope="module")
+def cloud(site: Site) -> Iterator[Cloud]:
+    network = site.cloud.network
+    with contextlib.ExitStack() as made:
+        yield _made(site, network, made)
+
+
+def _made(site: Site, network: Any, made: contextlib.ExitStack) -> Cloud:
+    names = ("auth_url", "username", "password", "project_name", "user_domain_name", "project_domain_name")
+    proof = Proof(Api({name: site.credentials[f"OS_{name.upper()}"] for name in names}))
+    flat = {"provider_network_type": "flat", "provider_physical_network": "public", "is_router_external": True}
+    public = network.create_network(name=NAME, **flat)
+    made.callback(network.delete_network, public)
+    pool = [{"start": "198.18.82.128", "end": "198.18.82.254"}]
+    network.create_subnet(
+        network_id=public.id,
+        ip_version=4,
+        cidr=PUBLIC,
+        gateway_ip=GATEWAY,
+        is_dhcp_enabled=False,
+        allocation_pools=pool,
+    )
+    private = network.create_network(name=NAME)
+    made.callback(network.delete_network, private)
+    subnet = network.create_subnet(network_id=private.id, ip_version=4, cidr="10.78.0.0/24")
+    router = network.create_router(name=NAME, external_gateway_info={"network_id": public.id})
+    made.callback(network.delete_router, router)
+    network.add_interface_to_router(router, subnet=subnet)
+    made.callback(network.remove_interface_from_router, router, subnet=subnet)
+    group = network.create_security_group(name=NAME)
+    made.callback(network.delete_security_group, group)
+    network.create_security_group_rule(security_group_id=group.id, direction="ingress", ether_type="IPv4")
+
+    guest = ensure(STATE, "trixie")
+    image, flavor = proof.upload(NAME, guest), proof.make_flavor(NAME, 128)
+    for kind in ("image", "flavor"):
+        for each in proof.of_kind(kind, NAME):
+            made.callback(proof.delete, each)
+
+    def boot(node: str) -> Vm:
+        port = proof.make_port(f"{NAME}-{node}", private.id, group.id)
+        made.callback(network.delete_port, port.id)
+        how = {"image": image, "flavor": flavor, "port": port.id, "zone": f"az{node[-1]}", "user_data": LISTEN}
+        server = proof.boot(f"{NAME}-{node}", **how)
+        made.callback(gone, site, server)
+        return Vm(server, node, port.id, port.address)
+
+    first, second = map(boot, COMPUTES)
+    address = network.create_ip(floating_network_id=public.id, port_id=first.port)
+    made.callback(network.delete_ip, address)
+    cloud = Cloud(site, replace(first, floating=address.floating_ip_address), second)
+    wait_for("the first VM to answer at its floating address", lambda: answers(cloud, cloud.first), SECONDS)
+
+    wait_for("the second VM to answer the first", lambda: answers(cloud, cloud.second), SECONDS)
+    return cloud
+
+
+def gone(site: Site, server: str) -> None:
+    """Delete a VM and wait until it is gone."""
+    compute = site.cloud.compute
+    compute.delete_server(server, ignore_missing=True)
+    compute.wait_for_delete(compute.get_server(server), wait=60)
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A machine that the host routes to, which serves the files of a folder."""
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "big").write_bytes(bytes(range(256)) * (BIG // 256))
+    name = "stackyard-out"
+    run("ip", "netns", "add", name)
+    try:
+        run("ip", "link", "add", "stackyard-out", "type", "veth", "peer", "name", "eth0", "netns", name)
+        run("ip", "address", "add", f"{OUTSIDE}/24", "dev", "stackyard-out")
+        run("ip", "link", "set", "stackyard-out", "up")
+        for words in (("address", "add", f"{SERVER}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
+            run("ip", "-n", name, *words)
+        run("ip", "-n", name, "route", "add", "default", "via", OUTSIDE)
+        serve = ["ip", "netns", "exec", name, sys.executable, "-m", "http.server", str(HTTP), "--bind", SERVER]
+        with subprocess.Popen(
+            [*serve, "--directory", folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as server:
+            wait_for("the server outside", lambda: connects(SERVER, HTTP), 30)
+            yield folder
+            server.terminate()
+    finally:
+        run("ip", "netns", "delete", name)
+
+
+@contextlib.contextmanager
+def listening(address: str, port: int) -> Iterator[None]:
+    """A server on the host, which takes connections."""
+    with socket.create_server((address, port)) as server:
+        ended = threading.Event()
+
+        def accept() -> None:
+            while not ended.is_set():
+                with contextlib.suppress(OSError):
+                    server.accept()[0].close()
+
+        server.settimeout(0.2)
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield
+        ended.set()
+        thread.join()
+
+
+def own_addresses() -> list[str]:
+    """Every address of this host but those of the loopback interface."""
+    rows = run("ip", "-4", "-o", "address", "show").stdout.splitlines()
+    return [row.split()[3].partition("/")[0] for row in rows if row.split()[1] != "lo"]
+
+
+def test_a_floating_address_answers_from_the_host(cloud: Cloud) -> None:
+    assert cloud.first.address in cloud.ask("ip -4 address show dev eth0")
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_vms_reach_what_the_host_routes_to(cloud: Cloud, outside: Path, which: str) -> None:
+    """One from its floating address, one from that of the router; with full packets."""
+    content = (outside / "big").read_bytes()
+    told = cloud.ask(f"wget -q -T 20 -O - http://{SERVER}:{HTTP}/big | md5sum", getattr(cloud, which))
+    assert told.split() == [hashlib.md5(content, usedforsecurity=False).hexdigest(), "-"]
+
+
+def test_a_vm_sends_much_to_the_host(cloud: Cloud) -> None:
+    """Who asked it: an answer to the host goes to the host's own address."""
+    assert len(cloud.ask(f"head -c {BIG} /dev/zero")) == BIG
+
+
+def test_metadata_is_that_of_the_cloud(cloud: Cloud) -> None:
+    assert cloud.first.id in cloud.ask("wget -q -T 5 -O - http://169.254.169.254/openstack/latest/meta_data.json")
+
+
+PORT = 18080
+"""A port of the host that is none of the cloud's."""
+
+
+def closed(cloud: Cloud) -> list[str]:
+    """Addresses that a VM reaches, of those that it must not."""
+    found = []
+    with listening("0.0.0.0", PORT):  # noqa: S104 - it is to be reachable, were it not for the rules
+        for address in own_addresses():
+            found += [f"{address}:{PORT}"] if cloud.reaches(address, PORT) else []
+    nodes = [("198.18.80.10", 3306), ("198.18.80.10", 5672), ("198.18.80.11", 9696), ("198.18.81.11", 4789)]
+    return found + [f"{address}:{port}" for address, port in nodes if cloud.reaches(address, port)]
+
+
+def test_vms_reach_no_address_of_the_host_and_no_network_of_the_site(cloud: Cloud, outside: Path) -> None:
+    assert outside
+    assert {GATEWAY, OUTSIDE, "198.18.80.1"} <= set(own_addresses())
+    assert closed(cloud) == []
+
+
+def test_an_address_that_the_host_gets_later_is_closed_too(cloud: Cloud) -> None:
+    late = "198.51.100.77"
+    run("ip", "address", "add", f"{late}/32", "dev", "lo")
+    try:
+        with listening(late, PORT):
+
+            def shut() -> None:
+                if cloud.reaches(late, PORT):
+                    raise NotYet(f"{late} is reached")
+
+            wait_for("the new address to be closed", shut, 20)
+    finally:
+        run("ip", "address", "delete", f"{late}/32", "dev", "lo")
+
+
+def test_vms_reach_the_published_apis_at_the_gateway(cloud: Cloud) -> None:
+    with listening(GATEWAY, 5000):
+        assert cloud.reaches(GATEWAY, 5000)
+        assert cloud.reaches(GATEWAY, 5000, cloud.second)
+
+
+def test_the_host_can_do_without_its_firewall_for_that(cloud: Cloud) -> None:
+    """Whoever reloads it takes the engine's rules away until the engine starts again: ours are elsewhere."""
+    before = run("iptables-save").stdout
+    opened = "*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n"
+    try:
+        subprocess.run(["iptables-restore"], input=opened, text=True, check=True)
+        assert closed(cloud) == []
+        assert cloud.first.address in cloud.ask("ip -4 address show dev eth0")
+    finally:
+        subprocess.run(["iptables-restore"], input=before, text=True, check=True)

@@ -57,7 +57,8 @@ def test_nodes_are_namespaces_of_which_the_host_sees_published_ports_only(site):
     nodes = [one for one in told if one["HostConfig"]["NetworkMode"] not in joined]
     assert {one["Name"] for one in nodes} == {f"/{NAME}-{node}" for node in ("controller", *COMPUTES)}
     for node in nodes:
-        assert node["NetworkSettings"]["Networks"].keys() == {f"{NAME}-management", f"{NAME}-tunnel"}
+        outside = {f"{NAME}-public"} if node["Name"] != f"/{NAME}-controller" else set()
+        assert node["NetworkSettings"]["Networks"].keys() == {f"{NAME}-management", f"{NAME}-tunnel", *outside}
     bindings = [each for node in nodes for ports in node["HostConfig"]["PortBindings"].values() for each in ports]
     assert {each["HostIp"] for each in bindings} == {"127.0.0.1"}
     assert engine("network", "inspect", "--format", "{{.Internal}}", f"{NAME}-tunnel").stdout.strip() == "true"

@@ -92,8 +92,8 @@ def addressed(catalogue: Catalogue, site: Site, kept: Mapping[str, Sequence[str]
     placed = []
     for name, node in site.nodes.items():
         words = frozenset(word for role in node.roles for word in catalogue.roles.get(role, (role,)))
-        addresses = (management[name], tunnel[name], public.get(name))
-        placed.append(PlacedNode(name, node.roles, words & groups, words - groups, *addresses))
+        place = (name, node.roles, words & groups, words - groups, management[name], tunnel[name])
+        placed.append(PlacedNode(*place, public=public.get(name)))
     return tuple(placed)
 
 

@@ -36,9 +36,9 @@ class PlacedNode:
     services: frozenset[str]
     management: Address
     tunnel: Address
-    public: Address | None = None
     zone: str = ""
     published: tuple[Published, ...] = ()
+    public: Address | None = None
 
     @property
     def addresses(self) -> dict[str, Address]:

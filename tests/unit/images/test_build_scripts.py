@@ -13,6 +13,7 @@ from stackyard.images.recipe import recipe
 
 RELEASE, SDNS = "2026.2", ("ovn", "opencontrail")
 NOVA = {"nova", *(f"nova-{name}" for name in ("api", "metadata", "conductor", "scheduler", "novncproxy", "compute"))}
+NEUTRON = {f"neutron-{name}" for name in ("server", "rpc-server", "periodic-workers", "ovn-maintenance-worker")}
 
 REBUILT = [
     pytest.param("openstack/nova/daemon.py", {"nova-compute", "nova-conductor", "nova-scheduler"}),
@@ -35,6 +36,7 @@ REBUILT = [
     pytest.param("ovn/ovn/gateway-filter", {"gateway-filter"}),
     pytest.param("ovn/neutron/agent.py", {"neutron-ovn-agent"}),
     pytest.param("ovn/neutron/forget-metadata-ports", {"neutron-ovn-agent"}),
+    pytest.param("ovn/neutron/tcp-passes-the-mtu-check.patch", NEUTRON),
     pytest.param("opencontrail/cassandra/cql", {"cassandra"}),
     pytest.param("opencontrail/cassandra/data-directory", {"cassandra"}),
     pytest.param("opencontrail/cassandra/joined", {"cassandra"}),

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,29 @@ import yaml
 from vnc_api.vnc_api import VncApi
 
 from demo import Site
-from tool import ROOT, STATE, Outcome, Tool
+from tool import ROOT, STATE, Outcome, Tool, run
 from waiting import NotYet
 
 FOLDER = ROOT / "tests/opensdn"
 DATA = yaml.safe_load((FOLDER / "site.yaml").read_text())
+SOURCE = DATA["sources"]["opensdn"]
+"""Where the stand-ins are, as published images."""
 UP_SECONDS = 1200
+
+
+def stand_ins() -> None:
+    """Build the stand-ins, as published images."""
+    run(sys.executable, str(FOLDER / "build.py"), f"{SOURCE['images']}/opensdn-", SOURCE["tag"], timeout=600)
+
+
+def running(stackyard: Tool, folder: Path, data: dict[str, Any]) -> Iterator["Contrail"]:
+    """A site, made from nothing, beside whatever else there is; removed afterwards."""
+    made = Contrail(stackyard, folder, data)
+    made("down", "--volumes")
+    made("build")
+    made("up")
+    yield made
+    made("down", "--volumes")
 
 
 class Contrail(Site):

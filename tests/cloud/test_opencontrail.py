@@ -2,32 +2,24 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from contrail import DATA, FOLDER, Contrail
+from contrail import DATA, Contrail, running, stand_ins
 from demo import engine
-from tool import STATE, Tool, run
+from tool import STATE, Tool
 from waiting import NotYet, wait_for
 
 pytestmark = [pytest.mark.cloud, pytest.mark.long]
 
 NAME = DATA["site"]
-IMAGES, TAG = "standin.test/opensdn", "R25.1"
 
 
 @pytest.fixture(scope="module")
 def site(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contrail]:
-    """The site, made from nothing, beside whatever else there is."""
-    run(sys.executable, str(FOLDER / "build.py"), f"{IMAGES}/opensdn-", TAG, timeout=600)
-    made = Contrail(stackyard, tmp_path_factory.mktemp("opencontrail"), DATA)
-    made("down", "--volumes")
-    made("build")
-    made("up")
-    yield made
-    made("down", "--volumes")
+    stand_ins()
+    yield from running(stackyard, tmp_path_factory.mktemp("opencontrail"), DATA)
 
 
 def test_everything_is_ready_and_a_second_up_does_nothing(site: Contrail) -> None:

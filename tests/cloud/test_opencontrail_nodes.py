@@ -1,13 +1,12 @@
 """A site with OpenContrail whose configuration and control run on three nodes; its programs are stand-ins."""
 
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from contrail import DATA, FOLDER, Contrail
+from contrail import DATA, Contrail, running, stand_ins
 from demo import engine
-from tool import Tool, run
+from tool import Tool
 from waiting import wait_for
 
 pytestmark = [pytest.mark.cloud, pytest.mark.full]
@@ -30,15 +29,8 @@ KINDS = {"bgp_routers": "bgp-routers", "config_nodes": "config-nodes"}
 
 @pytest.fixture(scope="module")
 def site(stackyard: Tool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contrail]:
-    """The site, made from nothing, beside whatever else there is."""
-    source = SITE["sources"]["opensdn"]
-    run(sys.executable, str(FOLDER / "build.py"), f"{source['images']}/opensdn-", source["tag"], timeout=600)
-    made = Contrail(stackyard, tmp_path_factory.mktemp("several"), SITE)
-    made("down", "--volumes")
-    made("build")
-    made("up")
-    yield made
-    made("down", "--volumes")
+    stand_ins()
+    yield from running(stackyard, tmp_path_factory.mktemp("several"), SITE)
 
 
 def registered(site: Contrail, kind: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from contrail import DATA, FOLDER, Contrail
+from contrail import DATA, FOLDER, Contrail, running
 from demo import engine
 from served import served
 from tool import Tool, run
@@ -55,12 +55,7 @@ def site(
         kind = {"image": RPM, "key": str(shelf / "key.asc")} if rpm else {"suite": "./", "unsigned": True}
         packages = {"url": url, **kind}
         data = {**SITE, "sources": {"opensdn": {"packages": packages}}}
-        made = Contrail(stackyard, tmp_path_factory.mktemp("packaged"), data)
-        made("down", "--volumes")
-        made("build")
-        made("up")
-        yield made
-        made("down", "--volumes")
+        yield from running(stackyard, tmp_path_factory.mktemp("packaged"), data)
 
 
 def test_everything_is_ready_and_a_second_up_does_nothing(site: Contrail) -> None:

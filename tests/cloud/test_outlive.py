@@ -107,6 +107,8 @@ CHANGES = {
     "a node added": DEMO + THIRD,
     "an option": f"{DEMO}{THIRD}services: {{nova: {{options: {{DEFAULT: {{cpu_allocation_ratio: 3.0}}}}}}}}\n",
     "a node removed, and the option": DEMO,
+    "no public network": DEMO.replace("  public: 198.18.82.0/24\n", ""),
+    "a public network": DEMO,
 }
 
 

@@ -93,6 +93,13 @@ class Site:
         """Run a command in a container."""
         return engine("exec", self.container(node, container), *command, check=check)
 
+    def log(self, node: str, container: str) -> str:
+        """What a container says, the last time that it runs or ran."""
+        name = self.container(node, container)
+        started = json.loads(engine("inspect", name).stdout)[0]["State"]["StartedAt"]
+        told = engine("logs", "--since", started, name)
+        return told.stdout + told.stderr
+
     @property
     def credentials(self) -> Mapping[str, str]:
         """The variables that `stackyard env` exports."""

@@ -102,6 +102,9 @@ class FakeHost(Host):
     def memory(self) -> int:
         return self.lacks.get("memory", 1 << 20)
 
+    def capacity(self) -> tuple[int, int]:
+        return self.lacks.get("capacity", (4, 1 << 13))
+
     def room(self, place: Path) -> int | None:  # noqa: ARG002
         return self.lacks.get("room", 1 << 20)
 

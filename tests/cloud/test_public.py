@@ -23,7 +23,7 @@ from waiting import NotYet, wait_for
 pytestmark = pytest.mark.cloud
 
 NAME = "stackyard-test-public"
-PUBLIC, GATEWAY = "198.18.82.0/24", "198.18.82.1"
+GATEWAY = "198.18.82.1"
 OUTSIDE, SERVER, HTTP = "198.51.100.1", "198.51.100.2", 8080
 """A machine that the host routes to: a network namespace, with a server of files."""
 PORT = 18080
@@ -101,18 +101,7 @@ def cloud(site: Site) -> Iterator[Cloud]:
 def _made(site: Site, network: Any, made: contextlib.ExitStack) -> Cloud:
     names = ("auth_url", "username", "password", "project_name", "user_domain_name", "project_domain_name")
     proof = Proof(Api({name: site.credentials[f"OS_{name.upper()}"] for name in names}))
-    flat = {"provider_network_type": "flat", "provider_physical_network": "public", "is_router_external": True}
-    public = network.create_network(name=NAME, **flat)
-    made.callback(network.delete_network, public)
-    pool = [{"start": "198.18.82.128", "end": "198.18.82.254"}]
-    network.create_subnet(
-        network_id=public.id,
-        ip_version=4,
-        cidr=PUBLIC,
-        gateway_ip=GATEWAY,
-        is_dhcp_enabled=False,
-        allocation_pools=pool,
-    )
+    public = network.find_network("public", ignore_missing=False)
     private = network.create_network(name=NAME)
     made.callback(network.delete_network, private)
     subnet = network.create_subnet(network_id=private.id, ip_version=4, cidr="10.78.0.0/24")

@@ -18,7 +18,9 @@ from stackyard.model.release import Distribution, Structure
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Container, Endpoint, Image, Runtime, Service
 
-LOCKS = ("entrypoint", "common")
+COMMON = "common"
+"""Lock of the packages that all images with Python have."""
+LOCKS = ("entrypoint", COMMON)
 """Locks that every release has, because images share them as layers."""
 
 _TABLES = ("contract", "templates", "files", "removed", "environment")

@@ -191,4 +191,4 @@ def _python(catalogue: Catalogue, image: str) -> list[str]:
     service, own = catalogue.find(image)
     levels = (service.images.get(own.base or ""), own)
     locks = [lock for level in levels if level for lock in level.locks]
-    return [catalogue.lock(name).read_text() for name in (["common", *locks] if locks else [])]
+    return [catalogue.lock(name).read_text() for name in (dict.fromkeys(["common", *locks]) if locks else ())]

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
 
-from stackyard.catalogue import programs
+from stackyard.catalogue import contents, programs
 from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.container import environments
 from stackyard.catalogue.load import defaults, load, releases, sdns
@@ -79,7 +79,7 @@ def _read(path: Path, root: Path) -> Site:
         if not structure.is_file():
             problems.at(("structure",), f"there is no file {shown(structure)}", "make it, or correct the name")
         site = _located(_complete(site, root, problems), path.parent)
-        for loc, message, remedy in (*_networks(site), *_nodes(site), *_repositories(site)):
+        for loc, message, remedy in (*_networks(site), *_nodes(site), *_repositories(site), *contents.problems(site)):
             problems.at(loc, message, remedy)
     problems.check()
     assert site  # noqa: S101 - else problems.check() has raised
@@ -116,7 +116,7 @@ def _complete(site: Site, root: Path, problems: Problems) -> Site:
 
 
 def _located(site: Site, folder: Path) -> Site:
-    """The site with the keys of its repositories where they are."""
+    """The site with the keys of its repositories, and the files of its images, where they are."""
 
     def found(repository: Repository) -> Repository:
         return repository.model_copy(update={"key": folder / repository.key}) if repository.key else repository
@@ -126,7 +126,8 @@ def _located(site: Site, folder: Path) -> Site:
         name: each.model_copy(update={"packages": found(each.packages)}) if each.packages else each
         for name, each in site.sources.items()
     }
-    return site.model_copy(update={"repositories": repositories, "sources": sources})
+    located = contents.located(site.contents, folder) if site.contents else None
+    return site.model_copy(update={"repositories": repositories, "sources": sources, "contents": located})
 
 
 def _repositories(site: Site) -> Found:

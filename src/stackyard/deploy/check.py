@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network, ip_network
 
 from stackyard.catalogue import Catalogue
-from stackyard.catalogue.problems import Problems, some
+from stackyard.catalogue.problems import Loc, Problems, some
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.facts import facts
 from stackyard.deploy.observe import Bridge, networks
@@ -141,9 +141,25 @@ def _requirements(host: Host, site: ResolvedSite, plan: Plan, problems: Problems
         problems.at(("publish", "address"), f"this host has no address {address}", remedy)
     for message in _ports(host, site, nodes):
         problems.at(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
+    for loc, message in _flavors(host, site):
+        problems.at(loc, message, "make it smaller, or leave it out: no VM of it could run")
     if bridges:
         for kind, message in _networks(host, site, plan, bridges.result()):
             problems.at(("networks", kind), message, "choose another network in the site")
+
+
+def _flavors(host: Host, site: ResolvedSite) -> Iterator[tuple[Loc, str]]:
+    """Flavors that no node can hold."""
+    flavors = site.site.contents.flavors if site.site.contents else {}
+    processors, memory = host.capacity() if flavors else (0, 0)
+    for name, flavor in flavors.items():
+        for key, wanted, there, what in (
+            ("vcpus", flavor.vcpus, processors, "processors"),
+            ("ram", flavor.ram, memory, "MiB of memory"),
+        ):
+            if wanted > there:
+                message = f"{name} has {wanted} {what}, and no node has more than {there}"
+                yield ("contents", "flavors", name, key), message
 
 
 def _missing(plan: Plan) -> Iterator[str]:

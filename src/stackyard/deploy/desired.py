@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stackyard.bundle import Bundle, bundle
 from stackyard.catalogue import Catalogue
+from stackyard.deploy.image_files import image_files
 from stackyard.deploy.state import SiteState
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
@@ -34,7 +35,7 @@ class Desired:
     def of(cls, host: Host, site: Site, catalogue: Catalogue) -> Desired:
         """Resolve a site. Raises InputError; nothing is touched."""
         state = SiteState.of(host, site.site)
-        secrets, facts = load(state.secrets), facts_for(host, catalogue, state.read().get("nodes", {}))
+        secrets, facts = load(state.secrets), facts_for(host, site, catalogue, state.read().get("nodes", {}))
         return cls(host, resolve(catalogue, site, facts, secrets), facts, secrets)
 
     @property
@@ -68,7 +69,7 @@ class Desired:
         self.state.write(record)
 
 
-def facts_for(host: Host, catalogue: Catalogue, nodes: Mapping[str, Sequence[str]]) -> HostFacts:
+def facts_for(host: Host, site: Site, catalogue: Catalogue, nodes: Mapping[str, Sequence[str]]) -> HostFacts:
     """What has to be known of a host. ``nodes`` are the addresses that its nodes have."""
     devices = {
         device
@@ -76,4 +77,5 @@ def facts_for(host: Host, catalogue: Catalogue, nodes: Mapping[str, Sequence[str
         for container in service.containers.values()
         for device in container.optional_devices
     }
-    return HostFacts(host.cgroups(), host.existing(devices), host.address(), nodes)
+    files = image_files(host, site, catalogue)
+    return HostFacts(host.cgroups(), host.existing(devices), host.address(), nodes, files)

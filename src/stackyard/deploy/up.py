@@ -10,6 +10,7 @@ from stackyard.catalogue import Catalogue
 from stackyard.deploy import check
 from stackyard.deploy.apply import Executor
 from stackyard.deploy.desired import Desired
+from stackyard.deploy.image_files import fetch
 from stackyard.deploy.observe import observe
 from stackyard.deploy.probes import ready
 from stackyard.deploy.readiness import Readiness
@@ -69,6 +70,7 @@ class Up:
         if plan.empty and not any(ready(self.host.engine, wanted.containers(self.only), there.containers).values()):
             return False
         with locked(wanted.state, "up") as lock:
+            fetch(self.host, self.site, self.catalogue, wanted.facts.image_files, report)
             if plan.missing_images:
                 from stackyard.deploy.pull import pull  # noqa: PLC0415 - takes long to import, and is seldom needed
 

@@ -83,6 +83,10 @@ class Host:
         lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
         return sum(int(number) for name, number, *_ in lines if name in {"MemAvailable:", "SwapFree:"}) // 1024
 
+    def capacity(self) -> tuple[int, int]:
+        """Processors and MiB of memory that it has in all."""
+        return os.cpu_count() or 1, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+
     def room(self, place: Path) -> int | None:
         """MiB that are free where ``place`` is; None when there is no such directory."""
         try:

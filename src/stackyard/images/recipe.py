@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from stackyard.catalogue import Catalogue
+from stackyard.catalogue.catalogue import COMMON
 from stackyard.catalogue.container import container_json
 from stackyard.catalogue.problems import some
 from stackyard.images import published, sources
@@ -70,14 +71,14 @@ class RecipeBuilder(SharedStages):
         service, image = self._find(name)
         distribution = self.catalogue.distribution(service, image)
         source = self._source(image, distribution)
-        deltas = {lock: self.delta(lock, distribution) for lock in image.locks}
+        deltas = {lock: self.delta(lock, distribution) for lock in image.locks if lock != COMMON}
         uses = [*deltas.values()]
         instructions = [] if image.published else [*self._packages(name, service, image, distribution)]
         if image.published:
             uses.append(self.runtime())
             instructions += published.ground(RUNTIME)
             instructions += self._rpm_packages(name, image)
-        if deltas:
+        if deltas or (image.published and image.locks):
             instructions += self._venv(source, deltas, self.common(distribution))
         if image.patches:
             instructions.append(self._patches(name, service, image, distribution))

@@ -407,6 +407,10 @@ class Container(Model):
     public: bool = Field(
         default=False, description="Runs where the site has a public network; its nodes are on that network then."
     )
+    contents: bool = Field(
+        default=False,
+        description="Runs where the site says what its cloud contains; the files of images are below /run/images.",
+    )
     host_network: bool = Field(default=False, description="It needs the network namespace of a host.")
     hypervisor: bool = Field(default=False, description="VMs run below it: its node has an availability zone.")
     read_only: bool = Field(default=True, description="Its root file system cannot be written.")

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from stackyard.model.base import Model
+from stackyard.model.contents import Contents
 from stackyard.model.reference import Registry, Tag
 from stackyard.model.service import DIGEST
 
@@ -186,6 +187,11 @@ class Site(Model):
         repr=False,
         description="Contract variables for every container that takes them. A password is given to its account, too; "
         "what a key of the site or an endpoint decides is refused.",
+    )
+    contents: Contents | None = Field(
+        default=None,
+        description="What the cloud contains, beside what people make in it: `up` makes it and keeps it so. Without "
+        "this key it is empty.",
     )
     _source: Any = PrivateAttr(default=None)
 

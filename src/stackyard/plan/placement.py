@@ -159,7 +159,7 @@ def _select(catalogue: Catalogue, site: Site, nodes: tuple[PlacedNode, ...], pro
     for service in catalogue.services.values():
         for name, container in service.containers.items():
             where = tuple(node for node in nodes if container.group in node.groups or service.service in node.services)
-            if container.public and not site.networks.public:
+            if (container.public and not site.networks.public) or (container.contents and site.contents is None):
                 continue
             if where and site.runs(name, default=not container.optional) and container.image in catalogue.images:
                 choices.append(Choice(service, name, container, where))

@@ -16,6 +16,7 @@ from stackyard.entrypoint.files import render
 from stackyard.entrypoint.formats import is_plain
 from stackyard.model.service import EndpointProbe, FileProbe, HttpProbe, Probe, Runtime, TcpProbe, Wait
 from stackyard.model.site import Site
+from stackyard.plan.contents import USER, described, mounted
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.placement import Choice, Placement, place
 from stackyard.plan.resolved import Ask, Mount, PlacedNode, ResolvedContainer, ResolvedSite, Waiting
@@ -40,7 +41,10 @@ def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets)
     for name, value in of_secrets(catalogue, site, placement.choices, problems).items():
         secrets.put(name, value)
     kinds = secret_kinds(catalogue.effective(image) for image in catalogue.images)
-    scope = Scope(site, placement, secrets, kinds)
+    for name, user in site.contents.users.items() if site.contents else ():
+        if user.password:
+            secrets.put(USER.format(name), user.password)
+    scope = Scope(site, placement, secrets, kinds, described(site, host.image_files))
     values = Values(catalogue, scope, declared(catalogue, scope, problems), problems)
     maker = _Maker(catalogue, site, host, values, problems)
     containers = [
@@ -154,7 +158,7 @@ class _Maker:
             self.problems.at(loc, f"{text.rstrip('.')}; for {some(containers)}", remedy)
 
     def mounts(self, choice: Choice, node: PlacedNode) -> tuple[Mount, ...]:
-        """Volumes, and the node's own cgroups."""
+        """Volumes, the node's own cgroups, and the files of images."""
         mounts = [
             Mount(volume.path, volume.name, self.host_path(choice, volume.host, node), volume.read_only)
             for volume in choice.container.volumes
@@ -162,6 +166,11 @@ class _Maker:
         if choice.container.node_cgroup:
             paths = cgroup_paths(self.host, f"{self.site.site}-{node.name}")
             mounts += [Mount(path=path, source=source, create=False) for source, path in paths.items()]
+        if choice.container.contents:
+            files = self.host.image_files
+            mounts += [
+                Mount(mounted(name, files), source=files[name].path, read_only=True, create=False) for name in files
+            ]
         return tuple(mounts)
 
     def host_path(self, choice: Choice, text: str | None, node: PlacedNode) -> str | None:

@@ -43,6 +43,7 @@ class Scope:
     placement: Placement
     secrets: Secrets
     kinds: Mapping[str, Kind]
+    contents: Mapping[str, Any] = field(default_factory=dict)
     _told: bool = field(default=False)
 
     def value(self, text: str, node: PlacedNode | None = None) -> Value:
@@ -78,6 +79,7 @@ class Scope:
                 "management_prefix": site.networks.management.prefixlen,
                 "tunnel_prefix": site.networks.tunnel.prefixlen,
                 **{kind: str(site.networks.given.get(kind, "")) for kind in ("management", "tunnel", "public")},
+                "contents": self.contents,
                 "ports": sorted(port.host_port for node in self.placement.nodes for port in node.published),
             },
             "zones": self._zones(),
@@ -123,6 +125,7 @@ KEYS: dict[str, Loc] = {
     "site.tunnel": ("networks", "tunnel"),
     "site.public": ("networks", "public"),
     "site.ports": ("publish",),
+    "site.contents": ("contents",),
     "node.public": ("networks", "public"),
     "zones": ("nodes",),
 }

@@ -239,3 +239,13 @@ def _architecture() -> str:
             f"there is no guest for the architecture {name}", f"run it on a machine of {' or '.join(CONSOLES)}"
         )
     return name
+
+
+def identity_here(suite: str) -> str:
+    """Return the identity of the guest of a suite for this machine."""
+    return identity(suite, _architecture())
+
+
+def image_path(state: Path, suite: str) -> Path:
+    """Return where the self-contained disk of the guest is, or will be when it is built."""
+    return state / "guest" / identity_here(suite) / "image"

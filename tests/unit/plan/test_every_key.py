@@ -20,6 +20,14 @@ DEMO = {
     "compute1": {"roles": ["compute"], "zone": "az1"},
     "compute2": {"roles": ["compute"], "zone": "az2"},
 }
+CONTENTS: dict[str, Any] = {
+    "flavors": {"tiny": {"ram": 128}},
+    "projects": {"demo": {}, "test": {}},
+    "users": {"demo": {"projects": {"demo": ["member"]}, "password": "first"}},
+    "networks": {"private": {"project": "demo", "cidr": "10.10.0.0/24"}, "other": {"cidr": "10.11.0.0/24"}},
+    "routers": {"router": {"project": "demo", "networks": ["private"]}},
+    "security_groups": {"open": {"project": "demo", "allow": ["icmp"]}},
+}
 NETWORKS = {"management": "198.18.80.0/24", "tunnel": "198.18.81.0/24"}
 HYPERVISOR = "libvirt"
 REFUSED = {"release", "sdn", "networks.management", "networks.tunnel"}
@@ -30,6 +38,9 @@ ELSEWHERE = {
     "catalogue",  # what a layer changes: tests/unit/catalogue/test_layers.py
     "structure",  # which images it has, and under which tag
     "nodes.options",  # never taken: options belong to a service
+    *(f"contents.images.{key}" for key in ("file", "url", "sha256")),  # what is known of files: test_image_files.py
+    *(f"contents.images.{key}" for key in ("format", "properties", "visibility", "min_disk", "min_ram")),  # the same
+    *(f"contents.{key}.external" for key in ("networks", "routers")),  # they need a public network: test_contents.py
     *(f"repositories.{key}" for key in REPOSITORY),  # images are made with them
     *(f"sources.{key}" for key in ("images", "prefix", "tag", "digests")),  # tests/unit/catalogue/test_programs.py
     *(f"sources.packages.{key}" for key in (*REPOSITORY, "image")),
@@ -63,6 +74,32 @@ def on(where: str, *names: str) -> set[str]:
     return {f"{where}/{name}" for name in names}
 
 
+def contents(kind: str, name: str, **changes: object) -> Change:
+    """The job that makes the contents of the cloud is made anew for them, and nothing else."""
+    changed = {**CONTENTS[kind], name: {**CONTENTS[kind].get(name, {}), **changes}}
+    return Change({"contents": {**CONTENTS, kind: changed}}, {"controller/cloud-contents"}, only=True)
+
+
+SIZE = {"vcpus": 2, "ram": 256, "disk": 1, "ephemeral": 1, "swap": 64, "properties": {"hw:watchdog_action": "reset"}}
+IN_CONTENTS = {
+    **{f"contents.flavors.{key}": contents("flavors", "tiny", **{key: value}) for key, value in SIZE.items()},
+    "contents.projects.description": contents("projects", "demo", description="Another."),
+    "contents.projects.quotas": contents("projects", "demo", quotas={"compute": {"cores": 4}}),
+    "contents.users.projects": contents("users", "demo", projects={"demo": ["member", "reader"]}),
+    "contents.users.password": contents("users", "demo", password="second"),  # noqa: S106 - of no account
+    "contents.networks.project": contents("networks", "other", project="demo"),
+    "contents.networks.shared": contents("networks", "other", shared=True),
+    "contents.networks.cidr": contents("networks", "other", cidr="10.12.0.0/24"),
+    "contents.networks.gateway": contents("networks", "other", gateway="10.11.0.9"),
+    "contents.networks.pool.start": contents("networks", "other", pool={"start": "10.11.0.8", "end": "10.11.0.9"}),
+    "contents.networks.pool.end": contents("networks", "other", pool={"start": "10.11.0.8", "end": "10.11.0.10"}),
+    "contents.networks.dns": contents("networks", "other", dns=["192.0.2.53"]),
+    "contents.routers.project": contents("routers", "router", project=None),
+    "contents.routers.networks": contents("routers", "router", networks=["private", "other"]),
+    "contents.security_groups.project": contents("security_groups", "open", project="test"),
+    "contents.security_groups.allow": contents("security_groups", "open", allow=["tcp/22"]),
+}
+"""Keys that say what the cloud contains."""
 DEBUG = {"DEFAULT": {"debug": True}}
 LOUD = {"LOG_LEVEL": "debug"}
 COMPUTES = {"compute1/nova-compute", "compute2/nova-compute"}
@@ -70,6 +107,7 @@ PUBLISHED = COMPUTES | on("controller", "keystone-bootstrap", "nova-novncproxy")
 CALLERS = ("nova-api", "nova-conductor", "nova-scheduler", "neutron-server", "glance-api", "placement")
 
 CHANGES = {
+    **IN_CONTENTS,
     "encapsulation": Change(
         {"encapsulation": "geneve"},
         {"controller/neutron-server", *on("compute1", "ovs-vswitchd", "neutron-ovn-agent")},
@@ -189,7 +227,7 @@ def content(site: ResolvedSite, made: Bundle) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def before() -> tuple[ResolvedSite, Bundle]:
-    site = resolved("demo", networks=NETWORKS)
+    site = resolved("demo", networks=NETWORKS, contents=CONTENTS)
     return site, rendered(site)
 
 
@@ -198,7 +236,9 @@ def test_a_change_makes_anew_what_it_concerns_and_nothing_else(name: str, before
     site, made = before
     change = CHANGES.get(name) or NODES[name]
     had = {each.name: (str(each.management), str(each.tunnel)) for each in site.nodes}
-    after = resolved("demo", facts=replace(FACTS, nodes=had), **{"networks": NETWORKS, **change.change})
+    after = resolved(
+        "demo", facts=replace(FACTS, nodes=had), **{"networks": NETWORKS, "contents": CONTENTS, **change.change}
+    )
     then = rendered(after)
     # An image is the same under the name of another registry.
     images = {image: f"id of {image.replace(after.site.registry, site.site.registry)}" for image in after.images}

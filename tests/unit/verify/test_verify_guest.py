@@ -1,30 +1,69 @@
 """The guest, as far as it goes without fetching anything."""
 
 import gzip
+import hashlib
 import lzma
+import struct
 from pathlib import Path
 
 import pytest
 
 from stackyard.errors import InputError, StackyardError
-from stackyard.verify import guest
+from stackyard.verify import elf, guest
 
 
-def module(name: str, needs: str = "") -> bytes:
-    return b"\x7fELF\0license=GPL\0depends=" + needs.encode() + b"\0name=" + name.encode() + b"\0"
+def module(name: str, needs: str = "", *aliases: str) -> bytes:
+    said = [f"alias={alias}" for alias in aliases] + ["license=GPL", f"depends={needs}", f"name={name}"]
+    return b"\x7fELF\0" + "".join(f"{each}\0" for each in said).encode()
+
+
+def program(*needs: str, loader: str = "") -> bytes:
+    """A program that needs these libraries, as far as the loader looks at it."""
+    texts = b"\0" + b"".join(each.encode() + b"\0" for each in (*needs, loader))
+    where = {each: texts.index(b"\0" + each.encode() + b"\0") + 1 for each in (*needs, loader)}
+    headers, base = 64 + 3 * 56, 0x400000
+    dynamic = b"".join(struct.pack("<qQ", 1, where[each]) for each in needs)
+    dynamic += struct.pack("<qQqQ", 5, base + headers, 0, 0)
+    begin = headers + len(texts)
+    segments = [(1, 0, base, begin + len(dynamic)), (2, begin, base + begin, len(dynamic))]
+    segments += [(3, headers + where[loader], base, len(loader) + 1)] if loader else []
+    table = b"".join(struct.pack("<IIQQQQQQ", kind, 4, at, to, to, size, size, 1) for kind, at, to, size in segments)
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    return (head + table).ljust(headers, b"\0") + texts + dynamic
+
+
+def packages(folder: Path) -> None:
+    """What matters of the packages, unpacked."""
+    modules = folder / "usr/lib/modules/6.12/kernel"
+    modules.mkdir(parents=True)
+    (modules.parent / "modules.order").touch()
+    (modules / "virtio_net.ko.xz").write_bytes(
+        lzma.compress(module("virtio_net", "net_failover", "virtio:d00000001v*"))
+    )
+    (modules / "net_failover.ko.xz").write_bytes(lzma.compress(module("net_failover", "failover")))
+    (modules / "failover.ko").write_bytes(module("failover"))
+    (modules / "other.ko").write_bytes(module("other"))
+    files = {
+        "boot/vmlinuz-6.12": b"kernel",
+        "usr/bin/busybox": b"busybox",
+        "usr/bin/dbclient": program("libc.so.6", loader="/lib/ld-linux-aarch64.so.1"),
+        "usr/bin/dropbearkey": program("libc.so.6", loader="/lib/ld-linux-aarch64.so.1"),
+        "usr/sbin/dropbear": program("libtom.so.1", "libc.so.6", loader="/lib/ld-linux-aarch64.so.1"),
+        "usr/lib/aarch64-linux-gnu/libtom.so.1": program("libmath.so.1", "libc.so.6"),
+        "usr/lib/aarch64-linux-gnu/libmath.so.1": program("libc.so.6"),
+        "usr/lib/aarch64-linux-gnu/libc.so.6": program("ld-linux-aarch64.so.1"),
+        "usr/lib/aarch64-linux-gnu/libother.so.1": program(),
+        "usr/lib/aarch64-linux-gnu/ld-linux-aarch64.so.1": program(),
+        "usr/lib/systemd/boot/efi/systemd-bootaa64.efi": b"MZ",
+    }
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
 
 
 @pytest.fixture
 def unpacked(tmp_path: Path) -> Path:
-    """What matters of the two packages, unpacked."""
-    modules = tmp_path / "usr/lib/modules/6.12/kernel"
-    modules.mkdir(parents=True)
-    (modules / "virtio_net.ko.xz").write_bytes(lzma.compress(module("virtio_net", "net_failover")))
-    (modules / "net_failover.ko.xz").write_bytes(lzma.compress(module("net_failover", "failover")))
-    (modules / "failover.ko").write_bytes(module("failover"))
-    (modules / "other.ko").write_bytes(module("other"))
-    (tmp_path / "usr/bin").mkdir()
-    (tmp_path / "usr/bin/busybox").write_bytes(b"busybox")
+    packages(tmp_path)
     return tmp_path
 
 
@@ -36,19 +75,38 @@ def test_modules_come_after_what_they_need(unpacked):
 
 def test_a_module_that_is_built_in_is_left_out(unpacked):
     assert guest.load_order(("evdev",), {}) == []
-    assert (
-        b"evdev" not in gzip.decompress(guest.initramfs(unpacked)).partition(b"TRAILER")[0].partition(b"modules\0")[2]
-    )
+    assert b"evdev.ko" not in gzip.decompress(guest.initramfs(unpacked))
 
 
 def test_the_initramfs_is_the_same_each_time_and_has_what_it_needs(unpacked):
     packed = guest.initramfs(unpacked)
     assert packed == guest.initramfs(unpacked)
     archive = gzip.decompress(packed)
-    for path in ("init", "bin/busybox", "bin/lease", "etc/acpi/PWRF/00000080", "lib/failover.ko", "dev/console"):
+    modules = "lib/modules/6.12"
+    for path in ("init", "bin/busybox", "bin/lease", "etc/acpi/PWRF/00000080", f"{modules}/failover.ko", "dev/console"):
         assert path.encode() + b"\0" in archive
-    assert b"lib/other.ko" not in archive
-    assert b"/lib/failover.ko\n/lib/net_failover.ko\n/lib/virtio_net.ko\n" in archive
+    assert b"other.ko" not in archive
+    assert b"\nvirtio_net.ko: net_failover.ko failover.ko\n" in archive
+    assert b"alias virtio:d00000001v* virtio_net\n" in archive
+
+
+def test_programs_come_with_what_they_are_linked_with(unpacked):
+    archive = gzip.decompress(guest.initramfs(unpacked))
+    for path in ("bin/dropbear", "lib/libtom.so.1", "lib/libmath.so.1", "lib/libc.so.6", "lib/ld-linux-aarch64.so.1"):
+        assert path.encode() + b"\0" in archive
+    assert b"libother" not in archive
+
+
+def test_a_library_that_no_package_has_is_named(unpacked):
+    (unpacked / "usr/lib/aarch64-linux-gnu/libmath.so.1").unlink()
+    with pytest.raises(StackyardError, match=r"0 files .*libmath\.so\.1"):
+        guest.initramfs(unpacked)
+
+
+def test_what_a_program_needs_is_read():
+    assert elf.needed(program("a.so", "b.so", loader="/lib/ld")) == ["/lib/ld", "a.so", "b.so"]
+    with pytest.raises(ValueError, match="no ELF program"):
+        elf.needed(b"#!/bin/sh")
 
 
 def test_without_busybox_it_says_so(unpacked):
@@ -64,7 +122,7 @@ def test_identity_tells_suites_and_architectures_apart():
 
 
 def test_what_is_there_is_not_built_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(guest, "_architecture", lambda: "amd64")
+    monkeypatch.setattr(guest, "_architecture", lambda: "arm64")  # whose disk needs no program to be made
     monkeypatch.setattr(guest, "_fetch", _packages)
     events = []
     first = guest.ensure(tmp_path, "trixie", events.append)
@@ -75,11 +133,14 @@ def test_what_is_there_is_not_built_again(tmp_path, monkeypatch):
     assert first.packages == {"busybox-static": "1.37"}
     assert first.kernel.read_bytes() == b"kernel"
     assert first.disk.stat().st_size == 1 << 20
+    assert first.image.stat().st_size == first.sizes["image"]
+    assert hashlib.sha256(first.image.read_bytes()).hexdigest() == first.sha256["image"]
+    assert first.command_line.encode() in first.image.read_bytes()
     assert sorted(path.name for path in (tmp_path / "guest").iterdir()) == [".lock", first.identity]
 
 
 def test_what_a_killed_build_left_is_removed(tmp_path, monkeypatch):
-    monkeypatch.setattr(guest, "_architecture", lambda: "amd64")
+    monkeypatch.setattr(guest, "_architecture", lambda: "arm64")  # whose disk needs no program to be made
     monkeypatch.setattr(guest, "_fetch", _packages)
     rest = tmp_path / "guest" / ".new-rest"
     rest.mkdir(parents=True)
@@ -102,8 +163,5 @@ def test_the_command_names_no_host():
 
 
 def _packages(_suite: str, _architecture: str, unpacked: Path) -> dict[str, str]:
-    (unpacked / "boot").mkdir(parents=True)
-    (unpacked / "boot/vmlinuz-6.12").write_bytes(b"kernel")
-    (unpacked / "usr/bin").mkdir(parents=True)
-    (unpacked / "usr/bin/busybox").write_bytes(b"busybox")
+    packages(unpacked)
     return {"busybox-static": "1.37"}

@@ -37,7 +37,7 @@ def test_values_are_quoted():
     assert first == f"10.77.0.12={script.digest('seed', '10.77.0.12')}"
 
 
-@pytest.mark.parametrize("name", [*guest._SCRIPTS.values(), "script"])
+@pytest.mark.parametrize("name", [*(name for name in guest._SCRIPTS.values() if not name.endswith(".awk")), "script"])
 @pytest.mark.skipif(not shutil.which("sh"), reason="needs a shell")
 def test_shells_accept_the_scripts(name):
     text = guest._script(name)

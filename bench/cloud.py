@@ -23,7 +23,7 @@ from figure import Figure, arguments, show
 from stackyard.catalogue import open_site
 from stackyard.effects.host import Host
 from stackyard.events import silent
-from stackyard.verify import guest
+from stackyard.guest import guest
 
 PROGRAM = Path(sys.executable).with_name("stackyard")
 PING_BOUND = 90.0

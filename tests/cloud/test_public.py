@@ -15,8 +15,8 @@ import pytest
 
 from demo import COMPUTES, Site
 from stackyard.effects.openstack import Api
+from stackyard.guest.guest import ensure
 from stackyard.verify.cloud import Cloud as Proof
-from stackyard.verify.guest import ensure
 from tool import STATE, run
 from waiting import NotYet, wait_for
 
@@ -29,7 +29,7 @@ OUTSIDE, SERVER, HTTP = "198.51.100.1", "198.51.100.2", 8080
 PORT = 18080
 """A port of the host that is none of the cloud's."""
 SHELL = 7777
-LISTEN = f"nc -ll -p {SHELL} -e sh\n"
+LISTEN = f"#!/bin/sh\nnc -ll -p {SHELL} -e sh\n"
 BIG = 4 * 1024 * 1024
 SECONDS = 120
 

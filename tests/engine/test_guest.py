@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.verify import fat
+from stackyard.guest import fat
+from stackyard.guest.guest import Guest, ensure
 from stackyard.verify.console import Marker, last, markers
-from stackyard.verify.guest import Guest, ensure
 from waiting import NotYet, wait_for
 
 pytestmark = pytest.mark.engine

@@ -23,11 +23,12 @@ ALLOWED = {
     "plan": {"catalogue", "model", "entrypoint", "secrets", "errors"},
     "images": {"catalogue", "model", "effects", "errors", "events", "table"},
     "bundle": {"plan", "catalogue", "model", "secrets", "errors"},
+    "guest": {"effects", "errors", "events"},
     "deploy": {
-        *("images", "bundle", "plan", "catalogue", "model", "entrypoint", "secrets"),
+        *("guest", "images", "bundle", "plan", "catalogue", "model", "entrypoint", "secrets"),
         *("effects", "errors", "events", "table"),
     },
-    "verify": {"plan", "catalogue", "model", "secrets", "effects", "errors", "events", "table"},
+    "verify": {"guest", "plan", "catalogue", "model", "secrets", "effects", "errors", "events", "table"},
     "ui": {"events"},
 }
 """Part -> parts it may import; the command line may import all of them, and nothing imports it."""

@@ -16,13 +16,13 @@ from stackyard.cli import _options
 from stackyard.deploy import facts
 from stackyard.effects.host import Host
 from stackyard.events import Event
+from stackyard.guest import guest
 from stackyard.images.order import ROOM_MIB, Order, check_sources, completed, execute, order, push, recorded
 from stackyard.images.outside import Outside
 from stackyard.images.report import Built, decided, listed
 from stackyard.images.versions import differences
 from stackyard.model.service import Container
 from stackyard.ui import reporter
-from stackyard.verify import guest
 
 
 @click.command()

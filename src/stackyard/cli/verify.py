@@ -15,8 +15,8 @@ from stackyard.effects.host import Host
 from stackyard.effects.openstack import Api
 from stackyard.effects.signals import stoppable
 from stackyard.errors import InputError
+from stackyard.guest import guest
 from stackyard.ui import reporter
-from stackyard.verify import guest
 from stackyard.verify.capture import end_left
 from stackyard.verify.clean import DEADLINE as CLEANING
 from stackyard.verify.clean import clean, prefix

@@ -17,10 +17,10 @@ from stackyard.effects.host import Host
 from stackyard.effects.lock import locked, patient
 from stackyard.errors import InputError
 from stackyard.events import Event, Report
+from stackyard.guest import guest
 from stackyard.model.contents import Image
 from stackyard.model.site import Site
 from stackyard.plan.contents import ImageFile
-from stackyard.verify import guest
 
 KNOWN = "known.json"
 """Checksums of files, as they were when they were read: path -> [size, time of the last change, checksum]."""

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from stackyard.effects.openstack import NOT_FOUND, TIMEOUT, ApiError, NoAnswerError
 from stackyard.errors import StackyardError
-from stackyard.verify.guest import Guest
+from stackyard.guest.guest import Guest
 from stackyard.verify.script import PORT
 
 MICROVERSION = "2.74"

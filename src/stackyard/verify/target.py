@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stackyard.errors import InputError
+from stackyard.guest.guest import Guest
 from stackyard.plan.resolved import ResolvedSite
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.clean import prefix
-from stackyard.verify.guest import Guest
 
 LEAST = 2
 

@@ -55,13 +55,11 @@ def refused(host: Host, *, built: bool = True, **changes: object) -> InputError:
 def test_flavors_that_no_node_can_hold(tmp_path: Path) -> None:
     flavors = {"fits": {"vcpus": 4, "ram": 8192}, "wide": {"vcpus": 5, "ram": 64}, "large": {"ram": 8193}}
     error = refused(FakeHost(FakeEngine(), tmp_path), contents={"flavors": flavors})
-    assert error.message.splitlines() == [
-        "2 problems",
-        "  contents.flavors.wide.vcpus: wide has 5 processors, and no node has more than 4 "
-        "(make it smaller, or leave it out: no VM of it could run)",
-        "  contents.flavors.large.ram: large has 8193 MiB of memory, and no node has more than 8192 "
-        "(make it smaller, or leave it out: no VM of it could run)",
-    ]
+    remedy = "make it smaller, or leave it out: no VM of it could run"
+    wide = "wide.vcpus: wide has 5 processors, and no node has more than 4"
+    large = "large.ram: large has 8193 MiB of memory, and no node has more than 8192"
+    lines = [f"  contents.flavors.{each} ({remedy})" for each in (wide, large)]
+    assert error.message.splitlines() == ["2 problems", *lines]
 
 
 def test_a_port_that_another_process_has() -> None:

@@ -7,9 +7,9 @@ import shlex
 from pathlib import Path
 
 from stackyard.effects.openstack import TIMEOUT, ApiError, NoAnswerError
+from stackyard.guest.guest import Guest
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.frames import Frames
-from stackyard.verify.guest import Guest
 from stackyard.verify.target import ComputeNode, Target
 
 HOSTS = {"compute1": "az1", "compute2": "az2"}

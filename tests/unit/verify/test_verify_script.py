@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from stackyard.verify import guest, script
+from stackyard.guest import guest
+from stackyard.verify import script
 from stackyard.verify.context import Run, Vm
 from stackyard.verify.target import ComputeNode
 

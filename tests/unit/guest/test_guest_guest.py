@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stackyard.errors import InputError, StackyardError
-from stackyard.verify import elf, guest
+from stackyard.guest import elf, guest
 
 
 def module(name: str, needs: str = "", *aliases: str) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from stackyard.verify import fat
+from stackyard.guest import fat
 
 FILES = {
     "kernel": bytes(range(256)) * 500,

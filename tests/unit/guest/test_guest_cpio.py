@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from stackyard.verify import cpio
+from stackyard.guest import cpio
 
 ENTRIES = [
     cpio.file("bin/tool", b"\x7fELF" + bytes(1001), 0o755),

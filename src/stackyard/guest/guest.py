@@ -12,6 +12,7 @@ import hashlib
 import json
 import lzma
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -27,7 +28,7 @@ from stackyard.effects.lock import locked, patient
 from stackyard.effects.process import run
 from stackyard.errors import InputError, StackyardError
 from stackyard.events import Event, Report, silent
-from stackyard.verify import cpio, elf, fat
+from stackyard.guest import cpio, elf, fat
 
 FORMAT = 2
 """Counts up when this file makes something else of the same packages."""
@@ -51,6 +52,8 @@ COMMAND_LINE = (
 """What a guest like this has no use for is left out: self-tests of ciphers, certificates of modules. Under emulation
 they take a quarter of its boot."""
 
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""What the kernel calls them, in Debian's words."""
 CONSOLES = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
 """Where the guest tells what it does; the screen has the same."""
 
@@ -232,8 +235,9 @@ def download_command(suite: str, architecture: str, debs: Path, options: Sequenc
 
 def _fetch(suite: str, architecture: str, unpacked: Path) -> dict[str, str]:
     """Unpack the packages into one directory, and return their versions."""
-    if shutil.which("mmdebstrap") is None:
-        raise InputError("mmdebstrap is not installed", "apt-get install mmdebstrap, or run ./quickstart")
+    for program, origin in (("mmdebstrap", "mmdebstrap"), ("dpkg-deb", "dpkg")):
+        if shutil.which(program) is None:
+            raise InputError(f"{program} is not installed", f"apt-get install {origin}, or run ./quickstart")
     unpacked.mkdir()
     run(download_command(suite, architecture, unpacked.parent, Debian.of(os.environ).options(unpacked.parent)))
     versions = {}
@@ -357,17 +361,16 @@ def _one(unpacked: Path, *patterns: str) -> Path:
 
 
 def _script(name: str) -> bytes:
-    return (files("stackyard.verify") / "data" / name).read_bytes()
+    return (files("stackyard.guest") / "data" / name).read_bytes()
 
 
 def _architecture() -> str:
     """Return the host's architecture in Debian's words."""
-    if shutil.which("dpkg") is None:
-        raise InputError("the guest is made of Debian packages, and dpkg is not installed", "apt-get install dpkg")
-    name = run(["dpkg", "--print-architecture"]).stdout.strip()
-    if name not in CONSOLES:
+    name = ARCHITECTURES.get(platform.machine())
+    if name is None:
+        known = " or ".join(ARCHITECTURES)
         raise InputError(
-            f"there is no guest for the architecture {name}", f"run it on a machine of {' or '.join(CONSOLES)}"
+            f"there is no guest for the architecture {platform.machine()}", f"run it on a machine of {known}"
         )
     return name
 
@@ -378,5 +381,5 @@ def identity_here(suite: str) -> str:
 
 
 def image_path(state: Path, suite: str) -> Path:
-    """Return where the self-contained disk of the guest is, or will be when it is built."""
+    """Return where the disk that boots by itself is, or will be when the guest is built."""
     return state / "guest" / identity_here(suite) / "image"

@@ -369,13 +369,13 @@ set_up_engine() {
 }
 
 have_test_programs() {
-  has cpio && has qemu-system-x86_64 && has gpg && has xorriso && has fsck.fat && [[ -r /usr/share/OVMF/OVMF_CODE_4M.fd ]]
+  has cpio && has qemu-system-x86_64 && has gpg && has ssh && has xorriso && has fsck.fat && [[ -r /usr/share/OVMF/OVMF_CODE_4M.fd ]]
 }
 
-install_test_programs() { install_packages cpio dosfstools gpg ovmf qemu-system-x86 xorriso; }
+install_test_programs() { install_packages cpio dosfstools gpg openssh-client ovmf qemu-system-x86 xorriso; }
 
 set_up_test_programs() {
-  step "test programs" "installs cpio, QEMU with OVMF, xorriso, dosfstools and GnuPG, which some tests need; root, for apt" \
+  step "test programs" "installs cpio, QEMU with OVMF, xorriso, dosfstools, GnuPG and ssh, which some tests need; root, for apt" \
     have_test_programs install_test_programs
 }
 

@@ -1,5 +1,6 @@
 """What the site file says that the cloud contains is there, follows the file, and leaves alone what people made."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ from openstack.exceptions import ConflictException, ForbiddenException
 
 from demo import EXPORT, Site, engine
 from stackyard.catalogue import catalogue_root
-from tool import Outcome
+from tool import Outcome, run
+from waiting import NotYet, wait_for
 
 pytestmark = pytest.mark.cloud
 
@@ -214,3 +216,44 @@ def test_the_names_of_both_kinds_of_credentials(site: Site) -> None:
     assert of_user(site).current_project.name == "demo"
     with pytest.raises(ConflictException):
         site.cloud.identity.create_user(name="demo", domain_id="default")
+
+
+def test_its_user_logs_in_to_a_vm_from_outside(site: Site, tmp_path: Path) -> None:
+    """With nothing prepared but a key."""
+    cloud, key = of_user(site), tmp_path / "key"
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key))
+    with contextlib.ExitStack() as made:
+        pair = cloud.compute.create_keypair(name=PEOPLE, public_key=key.with_suffix(".pub").read_text())
+        made.callback(cloud.compute.delete_keypair, pair)
+        server = cloud.create_server(
+            name="first",
+            image="guest",
+            flavor="tiny",
+            network="private",
+            key_name=PEOPLE,
+            security_groups=["ping-and-ssh"],
+        )
+        made.callback(cloud.delete_server, server.id, wait=True)
+        port = next(iter(cloud.network.ports(device_id=server.id)))
+        public = cloud.network.find_network("public", ignore_missing=False)
+        address = cloud.network.create_ip(floating_network_id=public.id, port_id=port.id)
+        made.callback(cloud.network.delete_ip, address)
+        where = f"root@{address.floating_ip_address}"
+        options = [
+            "-o",
+            "StrictHostKeyChecking=no",
+            "-o",
+            f"UserKnownHostsFile={tmp_path}/known",
+            "-o",
+            "BatchMode=yes",
+        ]
+
+        def logged_in() -> str:
+            done = run("ssh", "-i", str(key), *options, "-o", "ConnectTimeout=3", where, "hostname; uname", check=False)
+            if done.code:
+                raise NotYet(done.stderr.strip())
+            return done.stdout
+
+        assert wait_for("ssh to the floating address", logged_in, 120) == "first\nLinux\n"
+        other = [*options, "-o", "ConnectTimeout=3", "-o", "IdentityFile=/dev/null", where, "true"]
+        assert "Permission denied" in run("ssh", *other, check=False).stderr

@@ -40,7 +40,9 @@ ELSEWHERE = {
     "nodes.options",  # never taken: options belong to a service
     *(f"contents.images.{key}" for key in ("file", "url", "sha256")),  # what is known of files: test_image_files.py
     *(f"contents.images.{key}" for key in ("format", "properties", "visibility", "min_disk", "min_ram")),  # the same
-    *(f"contents.{key}.external" for key in ("networks", "routers")),  # they need a public network: test_contents.py
+    *(
+        f"contents.{key}.external" for key in ("networks", "routers")
+    ),  # they need a public network: test_planned_contents.py
     *(f"repositories.{key}" for key in REPOSITORY),  # images are made with them
     *(f"sources.{key}" for key in ("images", "prefix", "tag", "digests")),  # tests/unit/catalogue/test_programs.py
     *(f"sources.packages.{key}" for key in (*REPOSITORY, "image")),

@@ -75,7 +75,8 @@ def _walk(phase: Phase, run: Run, before: Sequence[Check]) -> Check:
         run.report(Event("failed", phase.name, error.message, seconds))
         return Check(phase.name, "failed", seconds, message=error.message, hint=phase.hint, causes=_causes(run))
     seconds = time.monotonic() - begun
-    run.report(Event("done" if saw.result != "warning" else "note", phase.name, saw.summary, seconds))
+    told = saw.summary if saw.result == "passed" else f"{saw.result}: {saw.summary}"
+    run.report(Event("done", phase.name, told, seconds))
     return Check(phase.name, saw.result, seconds, saw, hint=phase.hint if saw.result == "warning" else "")
 
 

@@ -1,6 +1,7 @@
 """A site under another name: what its URLs say, where its ports appear, what is refused, and what a change touches."""
 
 from collections.abc import Mapping
+from configparser import ConfigParser
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from test_decide import everything, planned
 
 from resolved_sites import FACTS, rendered, resolved
 from stackyard.catalogue import open_site
+from stackyard.catalogue.container import container_json
+from stackyard.entrypoint.contract import read_environment
+from stackyard.entrypoint.endpoints import from_environment
+from stackyard.entrypoint.files import render
 from stackyard.errors import InputError
 from stackyard.plan.decide import Plan
 from stackyard.plan.resolve import resolve
@@ -18,6 +23,7 @@ from stackyard.plan.resolved import ResolvedSite
 from stackyard.secrets import Secrets
 
 NAME = "cloud.example.org"
+_, CATALOGUE = open_site("demo")
 ALL = "0.0.0.0"  # noqa: S104 - nothing is bound
 PATHS = {
     "identity": f"https://{NAME}/identity",
@@ -144,6 +150,41 @@ def test_all_that_the_urls_of_a_site_say_follows() -> None:
 )
 def test_pages_that_may_call_the_apis(publish: dict[str, Any], origins: set[str]) -> None:
     assert set(values(resolved("demo", publish=publish), "CORS_ORIGINS").values()) == origins
+
+
+def written(site: ResolvedSite, container: str) -> ConfigParser:
+    """What is written to the nova.conf of a container."""
+    (found,) = (each for each in site.containers if each.key == container)
+    known = container_json(CATALOGUE, found.definition.image)
+    given = {**found.values, **{name: each.reveal() for name, each in found.secrets.items()}}
+    values = read_environment(known["contract"], given, overrides=known["overrides"]).values
+    seen = {**values, "endpoint": lambda name: from_environment(known["endpoints"], name, values)}
+    template = {"/etc/nova/nova.conf": {"source": "nova.conf.j2"}}
+    files, problems = render(template, seen, CATALOGUE.template_folders("nova"))
+    assert not problems
+    parser = ConfigParser(interpolation=None, strict=False)
+    parser.read_string(files[0][1])
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("publish", "page", "host"),
+    [
+        ({}, "http://127.0.0.1:6080/vnc_lite.html", "127.0.0.1"),
+        ({"address": NAME, "offset": 1}, f"http://{NAME}:6081/vnc_lite.html", NAME),
+        ({"address": "2001:db8::9"}, "http://[2001:db8::9]:6080/vnc_lite.html", "2001:db8::9"),
+        ({"urls": {"console": "https://[2001:db8::9]/"}}, "https://[2001:db8::9]/vnc_lite.html", "2001:db8::9"),
+        ({"urls": PATHS}, f"https://{NAME}/console/vnc_lite.html?path=console/", NAME),
+        ({"urls": {"console": "https://a.b:7/c/d"}}, "https://a.b:7/c/d/vnc_lite.html?path=c/d/", "a.b"),
+    ],
+)
+def test_a_console_is_a_page_of_the_site(publish: dict[str, Any], page: str, host: str) -> None:
+    site = resolved("demo", publish=publish)
+    assert written(site, "compute1/nova-compute")["vnc"]["novncproxy_base_url"] == page
+    assert written(site, "controller/nova-novncproxy")["console"]["allowed_origins"] == host
+    api = written(site, "controller/nova-api")
+    assert ("novncproxy_base_url" in api["vnc"], "console" in api) == (False, False)
+    assert ("cors" in api) == bool(values(site, "CORS_ORIGINS"))
 
 
 @pytest.mark.parametrize(("said", "name"), [({"NOVNC_URL": f"https://{NAME}/other"}, "settings.NOVNC_URL")])

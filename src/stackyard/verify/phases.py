@@ -28,7 +28,7 @@ PHASES = (
         "public URLs",
         site.public_urls,
         needs=("sign in",),
-        applies=lambda target: any(not url.direct for url in target.urls),
+        applies=lambda target: any(url.base != url.local for url in target.urls),
         hint="docs/publish.md has what a proxy has to forward, and the headers that it has to add",
     ),
     Phase(

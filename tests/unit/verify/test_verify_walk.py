@@ -329,4 +329,5 @@ def test_pages_need_only_answer(prove):
 
 
 def test_a_site_that_is_known_by_its_own_ports_has_no_such_check(prove):
-    assert PUBLIC not in results(prove(urls=(known_as("http://192.0.2.1:5000", direct=True),)))
+    here = "http://192.0.2.1:5000"
+    assert PUBLIC not in results(prove(urls=(known_as(here, here, direct=True),)))

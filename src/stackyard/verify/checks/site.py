@@ -33,7 +33,7 @@ def public_urls(run: Run) -> Finding:
 
     The proxy, or the record of the name, may be made later, and may not be for this host.
     """
-    urls = [url for url in run.target.urls if not url.direct]
+    urls = [url for url in run.target.urls if url.base != url.local]
     with ThreadPoolExecutor(len(urls)) as pool:
         answers = list(pool.map(lambda url: ask(url.url, PATIENCE), urls))
     problems = {url.url: told for url, answer in zip(urls, answers, strict=True) if (told := _astray(url, answer))}

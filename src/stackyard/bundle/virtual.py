@@ -6,7 +6,7 @@ from typing import Any
 
 from stackyard.bundle import compose
 from stackyard.bundle.compose import Service
-from stackyard.model.site import Address
+from stackyard.model.publish import Address
 from stackyard.plan.observed import NODE
 from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
 
@@ -44,7 +44,7 @@ def _ports(site: ResolvedSite, node: PlacedNode) -> list[dict[str, Any]]:
         {
             "target": port.port,
             "published": str(port.host_port),
-            "host_ip": str(site.site.publish.address),
+            "host_ip": str(site.site.publish.listens),
             "protocol": "tcp",
             "mode": "host",
         }

@@ -21,8 +21,9 @@ from stackyard.entrypoint.foreign import owner
 from stackyard.entrypoint.values import mask_credentials
 from stackyard.entrypoint.values import parse as parse_value
 from stackyard.errors import InputError
+from stackyard.model.publish import Address
 from stackyard.model.sdn import Sdn
-from stackyard.model.site import Address, ContainerOverrides, Network, Overrides, Repository, Site
+from stackyard.model.site import ContainerOverrides, Network, Overrides, Repository, Site
 
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -197,6 +198,7 @@ def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:
         elif switched and name not in optional:
             message, remedy = f"{name} is not optional", suggest(name, optional, "optional ones")
             problems.at(("containers", name), message, remedy)
+    _urls(catalogue, site, problems)
     _settings(catalogue, site, problems)
     _roles(catalogue, site, problems)
     for loc, level, images in _levels(catalogue, site):
@@ -207,6 +209,15 @@ def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:
             problems.at(loc, f"there is no service `{name}`", remedy)
         else:
             _overrides(catalogue, loc, level, [image for image in images if image in catalogue.images], problems)
+
+
+def _urls(catalogue: Catalogue, site: Site, problems: Problems) -> None:
+    """Public URLs are of endpoints that are published."""
+    known = [name for name, endpoint in catalogue.endpoints.items() if endpoint.public]
+    for name in site.publish.urls:
+        if name not in known:
+            what = f"{name} is not published" if name in catalogue.endpoints else f"there is no endpoint `{name}`"
+            problems.at(("publish", "urls", name), what, suggest(name, known, "published ones are"))
 
 
 def _roles(catalogue: Catalogue, site: Site, problems: Problems) -> None:

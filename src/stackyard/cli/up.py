@@ -11,10 +11,13 @@ from stackyard.catalogue import open_site
 from stackyard.cli import _options
 from stackyard.deploy import boot
 from stackyard.deploy.check import requirements, root
+from stackyard.deploy.desired import Desired
 from stackyard.deploy.up import DEADLINE, Up
 from stackyard.effects.host import Host
 from stackyard.events import Event
+from stackyard.plan.resolved import ResolvedSite
 from stackyard.plan.text import as_data, as_text
+from stackyard.table import table
 
 SUMMARY = 10.0
 """Seconds between two lines that tell what is waited for, where no terminal is."""
@@ -61,9 +64,27 @@ def command(
         if boot.enable(host, model.site, site):
             report(Event("note", "up", f"after a reboot {boot.name(model.site)} brings it back"))
     took = time.monotonic() - begun
+    resolved = Desired.of(host, model, catalogue).site if model.publish.elsewhere else None
     if output == "json":
-        click.echo(json.dumps({"site": model.site, "changed": changed, "seconds": round(took, 2)}))
-    elif changed:
+        forwarded = {each.base: each.local for each in resolved.urls if not each.direct} if resolved else {}
+        data = {"site": model.site, "changed": changed, "seconds": round(took, 2), "forwarded": forwarded}
+        click.echo(json.dumps(data))
+        return
+    if changed:
         click.echo(f"site {model.site} is ready after {took:.1f} s")
     else:
         click.echo(f"nothing to do: site {model.site} is as it should be, and ready ({took:.1f} s)")
+    if resolved and (told := _forwarded(resolved)):
+        click.echo(told)
+
+
+def _forwarded(site: ResolvedSite) -> str:
+    """Where a site that is known by other URLs listens, and what a proxy has to forward; nothing when it need not."""
+    publish = site.site.publish
+    forwarded = [(each.base, each.local) for each in site.urls if not each.direct]
+    if forwarded:
+        lead = (
+            f"the ports appear on {publish.listens}; what answers at these URLs has to forward them (docs/publish.md):"
+        )
+        return f"{lead}\n{table(('URL', 'TO'), forwarded)}"
+    return f"{publish.named} has to lead to this host; the ports appear on {publish.listens}" if publish.named else ""

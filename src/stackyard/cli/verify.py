@@ -22,7 +22,7 @@ from stackyard.verify.clean import DEADLINE as CLEANING
 from stackyard.verify.clean import clean, prefix
 from stackyard.verify.cloud import Cloud
 from stackyard.verify.run import DEADLINE, verify
-from stackyard.verify.target import credentials, hosts, target
+from stackyard.verify.target import credentials, hosts, local, target
 
 FAILED = 1
 TAG = "run"
@@ -62,6 +62,8 @@ def command(
 ) -> None:
     """Prove the running site: boot a VM on each compute node, ping both ways, capture the tunnel network.
 
+    Of a site with one compute node both VMs are on that, and nothing crosses the wire.
+
     Ended by Ctrl-C, SIGTERM or SIGHUP it deletes what it has made, unless --keep is given.
     """
     begun = time.monotonic()
@@ -74,7 +76,7 @@ def command(
     left = f"what was made stays; delete it with: {again}" if keep else f"to be sure that nothing is left: {again}"
     with reporter(f"verify {model.site}", output=output) as report:
         if only_clean:
-            cloud = Cloud(Api(credentials(resolved)))
+            cloud = Cloud(Api(credentials(resolved), local(resolved.urls)))
             cloud.limit("deleting", CLEANING)
             end_left(host.engine, f"{prefix(tag)}{resolved.name}-")
             cloud.sign_in()
@@ -87,7 +89,7 @@ def command(
             outcome = verify(
                 host.engine,
                 what,
-                Api(what.credentials),
+                Api(what.credentials, local(what.urls)),
                 report,
                 keep=keep,
                 deadline=deadline - (time.monotonic() - begun),

@@ -135,10 +135,10 @@ def _requirements(host: Host, site: ResolvedSite, plan: Plan, problems: Problems
         for message, remedy in for_site(*asked.result(), containers, started, len(plan.missing_images)):
             problems.at((), message, remedy)
     nodes = [node for node in site.nodes if site.node_container(node.name) in {step.name for step in made}]
-    address = str(site.site.publish.address)
+    address = str(site.site.publish.listens)
     if nodes and not host.has_address(address):
         remedy = "give an address of this host, 127.0.0.1, or 0.0.0.0 for all of them"
-        problems.at(("publish", "address"), f"this host has no address {address}", remedy)
+        problems.at(("publish", site.site.publish.bound_by), f"this host has no address {address}", remedy)
     for message in _ports(host, site, nodes):
         problems.at(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
     for loc, message in _flavors(host, site):
@@ -176,7 +176,7 @@ def not_there(images: Sequence[object]) -> str:
 
 def _ports(host: Host, site: ResolvedSite, nodes: Iterable[PlacedNode]) -> Iterator[str]:
     """Ports that something else than the node itself has, by who has them."""
-    address = str(site.site.publish.address)
+    address = str(site.site.publish.listens)
     taken: dict[str, list[str]] = {}
     for node in nodes:
         for port in node.published:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
-from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from stackyard.effects.limit import within
 from stackyard.errors import StackyardError
 
 if TYPE_CHECKING:
@@ -15,11 +14,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60.0
 """Seconds that a call may take, from looking up a name to the last byte of the answer."""
-LAST = 5.0
-"""Seconds that a call may take on after Ctrl-C: only what it has made by then can be deleted."""
 NOT_FOUND = 404
-
-T = TypeVar("T")
 
 
 class ApiError(StackyardError):
@@ -35,14 +30,19 @@ class NoAnswerError(ApiError):
 
 
 class Api:
-    """The services of one cloud, signed in with a password when the first is called."""
+    """The services of one cloud, signed in with a password when the first is called.
 
-    def __init__(self, credentials: Mapping[str, str]) -> None:
+    ``local`` says where what is at a public URL, without its path, answers on this host: that is called, so no name has
+    to resolve and no proxy to be there.
+    """
+
+    def __init__(self, credentials: Mapping[str, str], local: Mapping[str, str] | None = None) -> None:
         from keystoneauth1 import session  # noqa: PLC0415 - a third of a second
         from keystoneauth1.identity import v3  # noqa: PLC0415
 
         own: dict[str, Any] = dict(credentials)
-        self._identity = own["auth_url"]
+        self._local = dict(local or {})
+        own["auth_url"] = self._identity = nearest(own["auth_url"], self._local)
         self._region = own.pop("region_name", None)
         self._session = session.Session(auth=v3.Password(**own), timeout=TIMEOUT)
         self._session.session.trust_env = False  # a proxy does not know the site's addresses
@@ -75,7 +75,7 @@ class Api:
 
         where = f"{service} API, {method} {path}"
         try:
-            return _within(timeout, ask)
+            return within(timeout, ask)
         except exceptions.HttpError as error:
             raise ApiError(f"{where}: {_reason(error)}", error.http_status or 0) from error
         except TimeoutError:
@@ -84,7 +84,7 @@ class Api:
             raise ApiError(f"{where}: {error}") from error
 
     def url(self, service: str, timeout: float = TIMEOUT) -> str:
-        """Where a service answers. Raises ApiError when the catalogue has none."""
+        """Where a service is, as the catalogue says it. Raises ApiError when it has none."""
         from keystoneauth1 import exceptions  # noqa: PLC0415
 
         def ask() -> str | None:
@@ -93,7 +93,7 @@ class Api:
             )
 
         try:
-            found = _within(timeout, ask)
+            found = within(timeout, ask)
         except TimeoutError:
             raise NoAnswerError(f"cannot sign in: no answer from {self._identity} in {timeout:.0f} s") from None
         except (exceptions.ClientException, OSError, ValueError) as error:
@@ -107,30 +107,20 @@ class Api:
 
         if service not in self._adapters:
             self._adapters[service] = Adapter(
-                self._session, service_type=service, endpoint_override=self.url(service, timeout), connect_retries=3
+                self._session,
+                service_type=service,
+                endpoint_override=nearest(self.url(service, timeout), self._local),
+                connect_retries=3,
             )
         return self._adapters[service]
 
 
-def _within(seconds: float, ask: Callable[[], T]) -> T:
-    """Return the answer to a question that may hang; its thread is left behind then. Raises TimeoutError.
-
-    The client's own timeouts are not enough: they count from one byte to the next, and not while a name is looked up.
-    """
-    answer: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(ask())
-        except Exception as error:  # noqa: BLE001 - whoever asked gets it
-            answer.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    try:
-        return answer.result(seconds)
-    except KeyboardInterrupt:
-        wait([answer], min(LAST, seconds))
-        raise
+def nearest(url: str, local: Mapping[str, str]) -> str:
+    """A public URL where it answers on this host; as it is when nothing says where. The longest that fits counts."""
+    for base in sorted(local, key=len, reverse=True):
+        if url == base or url.startswith(f"{base}/"):
+            return f"{local[base]}{url.removeprefix(base)}"
+    return url
 
 
 def _reason(error: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from stackyard.model.base import Model
+from stackyard.model.publish import as_text
 
 NAME = r"^\S(.{0,253}\S)?$"
 Name = Annotated[str, Field(pattern=NAME)]
@@ -21,14 +22,9 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _address(value: Any) -> Any:
-    """What a number, such as 172.31, would be as an address is not what anybody meant."""
-    return str(value) if isinstance(value, int | float) else value
-
-
 Text = Annotated[str, BeforeValidator(_text)]
-Address = Annotated[IPv4Address, BeforeValidator(_address)]
-Network = Annotated[IPv4Network, BeforeValidator(_address)]
+Address = Annotated[IPv4Address, BeforeValidator(as_text)]
+Network = Annotated[IPv4Network, BeforeValidator(as_text)]
 
 
 class Image(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,19 +11,15 @@ from pydantic_core import PydanticCustomError
 
 from stackyard.model.base import Model
 from stackyard.model.contents import Contents
+from stackyard.model.publish import Address, Publish, as_text
 from stackyard.model.reference import Registry, Tag
 from stackyard.model.service import DIGEST
-
-
-def _text(value: Any) -> Any:
-    """What a number, such as 172.31, would be as an address is not what anybody meant."""
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _ipv4(value: Any) -> Any:
     if ":" in str(value):
         raise PydanticCustomError("ipv6", "IPv6 networks do not work yet; write one of IPv4, as 198.18.82.0/24")
-    return _text(value)
+    return as_text(value)
 
 
 def _words(value: Any) -> Any:
@@ -46,7 +42,6 @@ def _items(value: Any) -> Any:
 
 Text = Annotated[str, BeforeValidator(_words)]
 Option = Annotated[str | bool | int | float | tuple[str | bool | int | float, ...], AfterValidator(_items)]
-Address = Annotated[IPv4Address | IPv6Address, BeforeValidator(_text)]
 Network = Annotated[IPv4Network, BeforeValidator(_ipv4)]
 
 
@@ -97,13 +92,6 @@ class Networks(Model):
     def given(self) -> dict[str, IPv4Network]:
         """Those that the site has, by key."""
         return {kind: network for kind, network in self if network is not None}
-
-
-class Publish(Model):
-    """Where the ports of virtual nodes appear on the host."""
-
-    address: Address = Field(default=IPv4Address("127.0.0.1"), description="Address of the host that ports appear on.")
-    offset: int = Field(default=0, ge=0, description="Added to each port, so that two sites fit on one host.")
 
 
 class Repository(Model):
@@ -168,7 +156,9 @@ class Site(Model):
         default="localhost:5100", description="Prefix of the image names: `host:port`, `host:port/path`, or nothing."
     )
     networks: Networks = Field(description="Networks that the nodes are on; they must not overlap.")
-    publish: Publish = Field(default=Publish(), description="Where the ports of virtual nodes appear on the host.")
+    publish: Publish = Field(
+        default=Publish(), description="Where the ports of virtual nodes appear on the host, and what URLs say."
+    )
     nodes: dict[str, Node] = Field(min_length=1, description="Name -> node.")
     containers: dict[str, bool | ContainerOverrides] = Field(
         default_factory=dict, description="Container -> switched on or off, where it is optional, or what holds for it."

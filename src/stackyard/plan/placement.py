@@ -9,11 +9,12 @@ from ipaddress import ip_address
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.problems import Problems, some
 from stackyard.entrypoint.endpoints import Endpoint
-from stackyard.entrypoint.expressions import hostport
+from stackyard.model.publish import Address
 from stackyard.model.service import Container, Service
-from stackyard.model.site import Address, Network, Site
+from stackyard.model.site import Network, Site
 from stackyard.plan.facts import HostFacts
-from stackyard.plan.resolved import PlacedNode, Published
+from stackyard.plan.public import contradictions, public_urls
+from stackyard.plan.resolved import PlacedNode, PublicUrl, Published
 from stackyard.plan.said import Said, of_endpoints
 
 FIRST = 10
@@ -44,6 +45,7 @@ class Placement:
     choices: tuple[Choice, ...]
     endpoints: Mapping[str, Endpoint]
     changed: Mapping[tuple[str, str], Said]
+    urls: tuple[PublicUrl, ...]
 
 
 def place(catalogue: Catalogue, site: Site, host: HostFacts, problems: Problems) -> Placement:
@@ -64,11 +66,12 @@ def place(catalogue: Catalogue, site: Site, host: HostFacts, problems: Problems)
     )
     by_name = {node.name: node for node in nodes}
     choices = tuple(replace(each, nodes=tuple(by_name[node.name] for node in each.nodes)) for each in choices)
-    made = _endpoints(catalogue, site, choices, ports, host.address)
-    for (name, part), word in changed.items():
-        if part == "public":
-            made[name].public = word.text
-    return Placement(nodes, choices, made, changed)
+    made = _endpoints(catalogue, choices, ports)
+    urls = public_urls(catalogue.endpoints, site, made, changed, host.address)
+    contradictions(site, urls, published, changed, problems)
+    for name, url in urls.items():
+        made[name].public = url.url
+    return Placement(nodes, choices, made, changed, tuple(url for name, url in urls.items() if name in published))
 
 
 # ---------------------------------------------------------------- nodes
@@ -230,21 +233,15 @@ def _collisions(
                 problems.at(word.loc, message, "give each its own, below `containers: {NAME: {environment: …}}`")
 
 
-def _endpoints(
-    catalogue: Catalogue, site: Site, choices: Iterable[Choice], ports: Mapping[str, int], host: str
-) -> dict[str, Endpoint]:
+def _endpoints(catalogue: Catalogue, choices: Iterable[Choice], ports: Mapping[str, int]) -> dict[str, Endpoint]:
     """Every endpoint that the catalogue knows, with the hosts of its members; none where no node serves it."""
     hosts = {choice.name: [str(node.management) for node in choice.nodes] for choice in choices}
-    address = host if site.publish.address.is_unspecified else str(site.publish.address)
-    made = {}
-    for name, endpoint in catalogue.endpoints.items():
-        port = ports.get(name, endpoint.port)
-        public = f"{endpoint.scheme}://{hostport(address, port + site.publish.offset)}{endpoint.path}"
-        made[name] = Endpoint(
+    return {
+        name: Endpoint(
             name,
             endpoint.model_dump(),
             hosts.get(endpoint.container, []),
-            port=port,
-            public=public if endpoint.public else None,
+            port=ports.get(name, endpoint.port),
         )
-    return made
+        for name, endpoint in catalogue.endpoints.items()
+    }

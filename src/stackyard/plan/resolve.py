@@ -62,6 +62,7 @@ def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets)
         node_user=_user(catalogue, NODE_IMAGE),
         nodes=placement.nodes,
         containers=_awaited(containers),
+        urls=placement.urls,
         declarations=values.declarations,
     )
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from stackyard.model.publish import Address
 from stackyard.model.service import Container
-from stackyard.model.site import Address, Site
+from stackyard.model.site import Site
 from stackyard.secrets import Secret
 
 
@@ -20,6 +21,29 @@ class Published:
     endpoint: str
     port: int
     host_port: int
+
+
+@dataclass(frozen=True)
+class PublicUrl:
+    """Where an endpoint is known from outside, and where the same answers on this host.
+
+    ``base`` and ``local`` are without the path that the API itself has. ``registered`` are those of the cloud's own
+    catalogue, which programs call; others are pages. ``direct`` says that nothing has to forward what comes there, if
+    the name in it leads to this host.
+    """
+
+    endpoint: str
+    title: str
+    base: str
+    path: str
+    local: str
+    registered: bool
+    direct: bool
+
+    @property
+    def url(self) -> str:
+        """As it is told to people and programs."""
+        return f"{self.base}{self.path}"
 
 
 @dataclass(frozen=True)
@@ -139,6 +163,7 @@ class ResolvedSite:
     nodes: tuple[PlacedNode, ...]
     containers: tuple[ResolvedContainer, ...]
     declarations: Mapping[str, tuple[Any, ...]] = field(repr=False)
+    urls: tuple[PublicUrl, ...] = ()
 
     @property
     def name(self) -> str:

@@ -80,6 +80,7 @@ class Scope:
                 "tunnel_prefix": site.networks.tunnel.prefixlen,
                 **{kind: str(site.networks.given.get(kind, "")) for kind in ("management", "tunnel", "public")},
                 "contents": self.contents,
+                "origins": list(site.publish.allowed),
                 "ports": sorted(port.host_port for node in self.placement.nodes for port in node.published),
             },
             "zones": self._zones(),
@@ -124,6 +125,7 @@ KEYS: dict[str, Loc] = {
     "site.management": ("networks", "management"),
     "site.tunnel": ("networks", "tunnel"),
     "site.public": ("networks", "public"),
+    "site.origins": ("publish", "origins"),
     "site.ports": ("publish",),
     "site.contents": ("contents",),
     "node.public": ("networks", "public"),
@@ -289,7 +291,8 @@ class Values:
         value = str(endpoint.port) if part == "port" else endpoint.public or ""
         words = f"{endpoint.title} runs in the site, at {'port ' if part == 'port' else ''}{value}"
         remedy = f"change it for all: {where}" if where else LEAVE
-        return Decided(value, words, remedy, changed.loc if changed else PUBLISHED if part == "public" else None)
+        published = ("publish", "urls", endpoint.name) if endpoint.name in self.scope.site.publish.urls else PUBLISHED
+        return Decided(value, words, remedy, changed.loc if changed else published if part == "public" else None)
 
     def _value(self, slot: Slot) -> Value | None:
         """What the catalogue says of a variable."""

@@ -8,20 +8,29 @@ from dataclasses import dataclass
 from stackyard.verify.checks import guests, make, site, wire
 from stackyard.verify.context import Run
 from stackyard.verify.outcome import Finding
+from stackyard.verify.target import Target
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A check with its name, where to look when it fails, and the phases that it builds on."""
+    """A check with its name, where to look when it fails, the phases that it builds on, and which sites have it."""
 
     name: str
     check: Callable[[Run], Finding]
     hint: str
     needs: tuple[str, ...] = ()
+    applies: Callable[[Target], bool] = lambda _target: True
 
 
 PHASES = (
     Phase("sign in", site.sign_in, hint="`stackyard status` tells what does not work, `stackyard logs CONTAINER` why"),
+    Phase(
+        "public URLs",
+        site.public_urls,
+        needs=("sign in",),
+        applies=lambda target: any(url.base != url.local for url in target.urls),
+        hint="docs/publish.md has what a proxy has to forward, and the headers that it has to add",
+    ),
     Phase(
         "leftovers",
         site.leftovers,

@@ -42,7 +42,7 @@ def verify(
     run.cloud.limit("the proof", deadline)
     checks: list[Check] = []
     try:
-        for phase in phases:
+        for phase in (each for each in phases if each.applies(target)):
             checks.append(_walk(phase, run, checks))
     finally:
         for capture in run.captures:
@@ -75,8 +75,9 @@ def _walk(phase: Phase, run: Run, before: Sequence[Check]) -> Check:
         run.report(Event("failed", phase.name, error.message, seconds))
         return Check(phase.name, "failed", seconds, message=error.message, hint=phase.hint, causes=_causes(run))
     seconds = time.monotonic() - begun
-    run.report(Event("done", phase.name, saw.summary, seconds))
-    return Check(phase.name, "passed", seconds, saw)
+    told = saw.summary if saw.result == "passed" else f"{saw.result}: {saw.summary}"
+    run.report(Event("done", phase.name, told, seconds))
+    return Check(phase.name, saw.result, seconds, saw, hint=phase.hint if saw.result == "warning" else "")
 
 
 def _causes(run: Run) -> tuple[str, ...]:

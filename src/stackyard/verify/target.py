@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stackyard.errors import InputError
 from stackyard.guest.guest import Guest
-from stackyard.plan.resolved import ResolvedSite
+from stackyard.plan.resolved import PublicUrl, ResolvedSite
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.clean import prefix
-
-LEAST = 2
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,7 @@ class Target:
     capture_points: tuple[CapturePoint, ...]
     guest: Guest
     tag: str
+    urls: tuple[PublicUrl, ...] = ()
 
     @property
     def prefix(self) -> str:
@@ -51,6 +50,11 @@ class Target:
 def credentials(resolved: ResolvedSite) -> dict[str, str]:
     """Return how the administrator signs in. Raises InputError when no service says it."""
     return {key: str(value) for key, value in _declared(resolved, "credentials").items()}
+
+
+def local(urls: Iterable[PublicUrl]) -> dict[str, str]:
+    """Public URL, without its path -> where the same answers on this host."""
+    return {url.base: url.local for url in urls}
 
 
 def _declared(resolved: ResolvedSite, kind: str) -> Mapping[str, Any]:
@@ -64,7 +68,7 @@ def _declared(resolved: ResolvedSite, kind: str) -> Mapping[str, Any]:
 
 
 def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
-    """Return what there is to prove. Raises InputError when there are not two compute nodes."""
+    """Return what there is to prove. Raises InputError when there is no compute node."""
     return Target(
         site=resolved.name,
         encapsulation=resolved.site.encapsulation,
@@ -74,18 +78,19 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         capture_points=_capture_points(resolved, tag),
         guest=guest,
         tag=tag,
+        urls=resolved.urls,
     )
 
 
 def hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:
     """Return the compute nodes; of one that shares its zone, the node is named in the request.
 
-    Raises InputError when there are not two.
+    Raises InputError when there is none.
     """
     nodes = [node for node in resolved.nodes if node.zone]
-    if len(nodes) < LEAST:
+    if not nodes:
         raise InputError(
-            f"the site {resolved.name} has {len(nodes) or 'no'} compute node; the proof pings from one to another",
+            f"the site {resolved.name} has no compute node, and the proof boots VMs",
             "add nodes with the role compute to the site, and run `stackyard up`",
         )
     sharing = Counter(node.zone for node in nodes)

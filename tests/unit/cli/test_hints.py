@@ -98,9 +98,9 @@ def test_so_is_the_proof(
     failed = Check("boot", "failed", message="it does not", hint="`stackyard logs` tells")
     monkeypatch.setattr(verify, "verify", lambda *_, **__: Outcome("toytest", "run", (failed,), 1.0))
     monkeypatch.setattr(verify, "hosts", lambda _resolved: ())
-    monkeypatch.setattr(verify, "target", lambda *_: SimpleNamespace(credentials={}))
+    monkeypatch.setattr(verify, "target", lambda *_: SimpleNamespace(credentials={}, urls=()))
     monkeypatch.setattr(verify, "guest", SimpleNamespace(ensure=lambda *_: None))
-    monkeypatch.setattr(verify, "Api", lambda _credentials: None)
+    monkeypatch.setattr(verify, "Api", lambda *_: None)
     host = FakeHost(FakeEngine(), tmp_path / "state")
     (tmp_path / "state/sites/toytest").mkdir(parents=True)
     (tmp_path / "state/sites/toytest/secrets.json").write_text('{"version": 1, "secrets": {}}')
@@ -109,7 +109,7 @@ def test_so_is_the_proof(
 
 
 def test_cleaning_ends_captures_that_were_left_too(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "Api", lambda _credentials: SimpleNamespace(url=lambda *_: "", call=nothing))
+    monkeypatch.setattr(verify, "Api", lambda *_: SimpleNamespace(url=lambda *_: "", call=nothing))
     engine = FakeEngine({"ps --all --quiet --filter name=^stackyard-verify-mine-toytest-": "1 2"})
     (tmp_path / "state/sites/toytest").mkdir(parents=True)
     (tmp_path / "state/sites/toytest/secrets.json").write_text('{"version": 1, "secrets": {}}')

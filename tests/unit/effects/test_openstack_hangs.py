@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stackyard.effects.openstack import Api, ApiError, NoAnswerError
+from stackyard.effects.openstack import Api, ApiError, NoAnswerError, nearest
 
 SERVICES = ("compute", "image", "network")
 LITTLE, ENOUGH = 0.3, 60.0
@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(self.path.split("/")[1], {"servers": []})
 
     def catalog(self) -> list[Any]:
-        url = f"http://127.0.0.1:{self.server.server_port}"
+        url = self.server.public or f"http://127.0.0.1:{self.server.server_port}"
         return [
             {"type": name, "endpoints": [{"interface": "public", "region_id": "R", "url": f"{url}/{name}"}]}
             for name in SERVICES
@@ -61,17 +61,18 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def cloud(**hangs: str) -> Iterator[Api]:
-    """An API, signed in nowhere yet, whose services hang as said."""
+def cloud(public: str = "", **hangs: str) -> Iterator[Api]:
+    """An API, signed in nowhere yet, whose services hang as said; ``public`` is the URL that it is known by."""
     server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    server.hangs, server.over = hangs, threading.Event()
+    server.hangs, server.over, server.public = hangs, threading.Event(), public
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    credentials = {"auth_url": f"http://127.0.0.1:{server.server_port}/v3", "username": "u", "password": "p"}
+    here = f"http://127.0.0.1:{server.server_port}"
+    credentials = {"auth_url": f"{public or here}/v3", "username": "u", "password": "p"}
     credentials |= {"project_name": "p", "user_domain_name": "d", "project_domain_name": "d", "region_name": "R"}
     try:
-        yield Api(credentials)
+        yield Api(credentials, {public: here} if public else None)
     finally:
         server.over.set()
         server.shutdown()
@@ -86,6 +87,27 @@ def call(api: Api, service: str, timeout: float) -> Any:
 def test_it_answers(service: str) -> None:
     with cloud() as api:
         assert call(api, service, ENOUGH) == {"servers": []}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_has_a_public_name_is_called_on_this_host(service: str) -> None:
+    with cloud("https://cloud.invalid/path") as api:
+        assert api.url(service) == f"https://cloud.invalid/path/{service}"
+        assert call(api, service, ENOUGH) == {"servers": []}
+
+
+@pytest.mark.parametrize(
+    ("url", "called"),
+    [
+        ("https://x/a/v3", "http://here:1/v3"),
+        ("https://x/a", "http://here:1"),
+        ("https://x/ab/v3", "https://x/ab/v3"),
+        ("https://x/a/b/v2", "http://here:2/v2"),
+        ("https://y/a/v3", "https://y/a/v3"),
+    ],
+)
+def test_the_longest_public_url_that_fits_counts(url: str, called: str) -> None:
+    assert nearest(url, {"https://x/a": "http://here:1", "https://x/a/b": "http://here:2"}) == called
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -106,6 +106,8 @@ DEBUG = {"DEFAULT": {"debug": True}}
 LOUD = {"LOG_LEVEL": "debug"}
 COMPUTES = {"compute1/nova-compute", "compute2/nova-compute"}
 PUBLISHED = COMPUTES | on("controller", "keystone-bootstrap", "nova-novncproxy")
+REGISTERED = {"controller/keystone-bootstrap"}
+APIS = on("controller", "glance-api", "keystone", "neutron-server", "nova-api", "placement")
 CALLERS = ("nova-api", "nova-conductor", "nova-scheduler", "neutron-server", "glance-api", "placement")
 
 CHANGES = {
@@ -117,6 +119,10 @@ CHANGES = {
     "region": Change({"region": "east"}, COMPUTES | on("controller", "keystone-bootstrap", "nova-zones", *CALLERS)),
     "registry": Change({"registry": "registry.example.org:5000/cloud"}, only=True),
     "publish.address": Change({"publish": {"address": "192.0.2.9"}}, PUBLISHED, nodes={"controller"}),
+    "publish.bind": Change({"publish": {"bind": "192.0.2.9"}}, nodes={"controller"}),
+    "publish.scheme": Change({"publish": {"scheme": "https"}}, PUBLISHED, only=True),
+    "publish.urls": Change({"publish": {"urls": {"image": "https://192.0.2.9/image"}}}, REGISTERED, only=True),
+    "publish.origins": Change({"publish": {"origins": ["https://192.0.2.9"]}}, APIS, only=True),
     "publish.offset": Change({"publish": {"offset": 1000}}, PUBLISHED, nodes={"controller"}),
     "networks.public": Change(
         {"networks": {**NETWORKS, "public": "198.18.82.0/24"}},

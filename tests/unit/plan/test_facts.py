@@ -486,6 +486,7 @@ KEYS = {
     "site.management": "networks.management",
     "site.tunnel": "networks.tunnel",
     "site.public": "networks.public",
+    "site.origins": "publish.origins",
     "site.ports": "publish",
     "node.public": "networks.public",
     "node.name": "nodes.two",
@@ -517,6 +518,7 @@ def test_a_bad_value_is_told_at_the_key_that_it_comes_from(fact: str, tmp_path: 
 """
     tunnel = "  tunnel: 172.31.97.0/24\n"
     text = site.read_text().replace(zone, spread).replace(tunnel, f"{tunnel}  public: 172.31.98.0/24\n")
+    text = text.replace("publish: {offset: 20000}\n", "publish:\n  offset: 20000\n  origins: []\n")
     site.write_text(f"{text}region: here\nencapsulation: vxlan\n")
     known, catalogue = open_site("toy", root)
     with pytest.raises(InputError) as caught:

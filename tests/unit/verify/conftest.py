@@ -1,7 +1,7 @@
 """The proof against a cloud in memory: no engine, no waiting."""
 
 import pytest
-from fake_cloud import FakeApi, FakeCapture, target
+from fake_cloud import HOSTS, FakeApi, FakeCapture, target
 
 from fakes import FakeEngine
 from stackyard.verify import cloud, run, wait
@@ -20,8 +20,8 @@ def prove(api, tmp_path, monkeypatch):
     monkeypatch.setattr(cloud, "time", _Time(api.clock, 0))
     monkeypatch.setattr(run, "Capture", FakeCapture)
 
-    def prove(*, report=lambda _event: None, **options):
-        return run.verify(FakeEngine(), target(tmp_path), api, report, **options)
+    def prove(*, report=lambda _event: None, hosts=HOSTS, urls=(), **options):
+        return run.verify(FakeEngine(), target(tmp_path, hosts, urls), api, report, **options)
 
     return prove
 

@@ -4,10 +4,12 @@ import base64
 import itertools
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 from stackyard.effects.openstack import TIMEOUT, ApiError, NoAnswerError
 from stackyard.guest.guest import Guest
+from stackyard.plan.resolved import PublicUrl
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.frames import Frames
 from stackyard.verify.target import ComputeNode, Target
@@ -211,8 +213,8 @@ class FakeCapture:
         type(self).stopped += 1
 
 
-def target(folder: Path) -> Target:
-    """Two compute nodes, and a guest of a few bytes."""
+def target(folder: Path, hosts: Iterable[str] = HOSTS, urls: tuple[PublicUrl, ...] = ()) -> Target:
+    """Compute nodes, and a guest of a few bytes."""
     for name in ("kernel", "initramfs", "disk"):
         (folder / name).write_bytes(name.encode())
     guest = Guest("0123", "trixie", "amd64", "console=ttyS0", {"busybox-static": "1"}, {"kernel": 6}, {}, folder)
@@ -221,10 +223,11 @@ def target(folder: Path) -> Target:
         encapsulation="vxlan",
         hypervisor="nova-compute",
         credentials={},
-        hosts=tuple(ComputeNode(name, zone, TUNNELS[name], zone) for name, zone in HOSTS.items()),
+        hosts=tuple(ComputeNode(name, zone, TUNNELS[name], zone) for name, zone in HOSTS.items() if name in hosts),
         capture_points=tuple(
-            CapturePoint(name, f"tap-{name}", f"demo-{name}", "image", ("tcpdump", "-nn")) for name in HOSTS
+            CapturePoint(name, f"tap-{name}", f"demo-{name}", "image", ("tcpdump", "-nn")) for name in hosts
         ),
         guest=guest,
         tag="run",
+        urls=urls,
     )

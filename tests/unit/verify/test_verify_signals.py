@@ -36,7 +36,7 @@ verify.Desired = SimpleNamespace(of=lambda *_: SimpleNamespace(state=state, site
 verify.guest = SimpleNamespace(ensure=lambda *_: None)
 verify.hosts = lambda _resolved: ()
 verify.target = lambda *_: fake_cloud.target(Path(sys.argv[3]))
-verify.Api = lambda _credentials: api
+verify.Api = lambda _credentials, _local: api
 run.Capture = fake_cloud.FakeCapture
 try:
     cli.main(["verify", *sys.argv[4:]], FakeHost(FakeEngine()))

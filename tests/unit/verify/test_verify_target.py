@@ -48,6 +48,11 @@ def test_each_node_with_its_zone_and_tunnel_address():
     assert found.prefix == "stackyard-verify-run-"
 
 
+def test_one_node_is_enough():
+    found = target(resolved(("az1",)), None, "run")
+    assert [host.name for host in found.hosts] == ["compute1"]
+
+
 def test_nodes_that_share_a_zone_are_asked_for_by_name():
     found = target(resolved(("az1", "az1", "az2")), None, "run")
     assert [host.request for host in found.hosts] == ["az1:compute1", "az1:compute2", "az2"]
@@ -66,7 +71,7 @@ def test_the_capture_runs_beside_the_node_with_little():
 @pytest.mark.parametrize(
     ("site", "message"),
     [
-        (resolved(("az1",)), "has 1 compute node"),
+        (resolved(("",)), "has no compute node, and the proof boots VMs"),
         (resolved(capture=()), "declares capture"),
         (resolved(credentials=()), "declares credentials"),
         (resolved(hypervisor=()), "declares hypervisor"),

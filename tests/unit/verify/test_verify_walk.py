@@ -2,14 +2,21 @@
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from fake_cloud import FakeCapture, target
 
+from stackyard.plan.resolved import PublicUrl
 from stackyard.verify.cloud import Cloud
 from stackyard.verify.phases import PHASES
 
-NAMES = [phase.name for phase in PHASES]
+PUBLIC = "public URLs"
+"""A check of sites that are known by URLs that something else forwards."""
+NAMES = [phase.name for phase in PHASES if phase.name != PUBLIC]
 
 
 def results(outcome):
@@ -200,8 +207,9 @@ def test_what_a_killed_run_left_goes_first(api, prove):
 
 
 def test_phases_need_only_what_comes_before():
+    names = [phase.name for phase in PHASES]
     for index, phase in enumerate(PHASES):
-        assert set(phase.needs) <= set(NAMES[:index])
+        assert set(phase.needs) <= set(names[:index])
         assert phase.hint
         assert phase.check.__doc__
 
@@ -227,3 +235,99 @@ def test_table(api, prove):
     assert "agents failed: network agents: not within 30 s" in text
     assert "hint: `stackyard status` tells whether the agent runs" in text
     assert text.splitlines()[-1] == "demo: 1 of 15 checks did not pass: agents"
+
+
+def test_one_node_is_proven_with_two_vms_that_talk_on_it(api, prove):
+    outcome = prove(hosts=["compute1"], keep=True)
+    assert outcome.passed, messages(outcome)
+    servers = api.things["servers"].values()
+    assert {(each["name"], each["host"]) for each in servers} == {
+        ("stackyard-verify-run-compute1-a", "compute1"),
+        ("stackyard-verify-run-compute1-b", "compute1"),
+    }
+    found = {check.name: check for check in outcome.checks}
+    assert set(found["ping"].saw.details) == {"10.77.0.11 > 10.77.0.12", "10.77.0.12 > 10.77.0.11"}
+    assert (found["wire"].result, found["wire"].ok) == ("skipped", True)
+    reason = "one compute node: nothing crosses the wire"
+    assert next(line.split()[1] for line in outcome.as_text().splitlines() if reason in line) == "skipped"
+    assert "13 of 14 checks passed" in outcome.as_text().splitlines()[-1]
+    assert outcome.as_text().splitlines()[-1].endswith(f"wire: {reason}")
+    wire = next(each for each in json.loads(outcome.as_json())["checks"] if each["name"] == "wire")
+    assert (wire["ok"], wire["result"], wire["seen"]) == (True, "skipped", reason)
+
+
+def test_of_one_node_a_check_that_fails_fails(api, prove):
+    _silent("ping")(api)
+    outcome = prove(hosts=["compute1"])
+    assert not outcome.passed
+    assert "gets no answer from 10.77.0.12" in messages(outcome)["ping"]
+
+
+@contextmanager
+def answering(status: int, text: str) -> Iterator[str]:
+    """A server that gives one answer to all, in which URL stands for its own."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(text.replace("URL", f"http://127.0.0.1:{self.server.server_port}").encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def known_as(base, local="http://127.0.0.1:5000", **changes):
+    return replace(PublicUrl("identity", "Keystone", base, "/v3", local, registered=True, direct=False), **changes)
+
+
+LINKS = {"version": {"id": "v3.14", "links": [{"rel": "self", "href": "URL/v3/"}]}}
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "warning"),
+    [
+        (200, json.dumps(LINKS), ""),
+        (200, json.dumps({"links": [{"rel": "self", "href": "/v3"}]}), ""),
+        (401, "<html>", ""),
+        (200, json.dumps(LINKS).replace("URL", "http://10.0.0.1"), "links in the answer lead to http://10.0.0.1/v3/"),
+        (200, json.dumps(LINKS).replace("URL", "URLx"), "links in the answer lead to URLx/v3/"),
+        (200, "<html>", "the answer is not that of an API"),
+        (404, "", "HTTP 404"),
+        (502, "", "HTTP 502"),
+    ],
+)
+def test_public_urls_that_do_not_lead_here_are_a_warning(prove, status, text, warning):
+    with answering(status, text) as base:
+        outcome = prove(urls=(known_as(base),))
+        warning = warning.replace("URL", base)
+    found = next(check for check in outcome.checks if check.name == PUBLIC)
+    assert outcome.passed
+    assert found.result == ("warning" if warning else "passed")
+    assert warning in found.saw.summary
+    assert ("docs/publish.md" in outcome.as_text()) == bool(warning)
+
+
+def test_a_public_name_that_nobody_knows_is_a_warning(prove):
+    outcome = prove(urls=(known_as("https://cloud.invalid"), known_as("http://127.0.0.1:9", endpoint="console")))
+    found = next(check for check in outcome.checks if check.name == PUBLIC)
+    assert (outcome.passed, found.result) == (True, "warning")
+    assert "2 of 2 do not lead here" in found.saw.summary
+    assert any("http://127.0.0.1:9/v3: Connection refused" in line for line in found.saw.lines)
+    assert "and none failed; public URLs: 2 of 2 do not lead here" in outcome.as_text().splitlines()[-1]
+
+
+def test_pages_need_only_answer(prove):
+    with answering(405, "") as base:
+        outcome = prove(urls=(known_as(base, registered=False),))
+    assert next(check for check in outcome.checks if check.name == PUBLIC).result == "passed"
+
+
+def test_a_site_that_is_known_by_its_own_ports_has_no_such_check(prove):
+    here = "http://192.0.2.1:5000"
+    assert PUBLIC not in results(prove(urls=(known_as(here, here, direct=True),)))

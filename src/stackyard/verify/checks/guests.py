@@ -21,8 +21,9 @@ def console(run: Run) -> Finding:
         lease = last(found[vm.id], dhcp="ok") or {}
         if lease["address"] != vm.address:
             raise StackyardError(f"{vm.name} has the address {lease['address']} from DHCP, and its port {vm.address}")
-    booted = {vm.host.name: float((last(found[vm.id], boot="started") or {})["uptime"]) for vm in run.vms}
-    return Finding("booted in " + ", ".join(f"{time:.1f} s on {node}" for node, time in booted.items()), booted)
+    booted = [(vm, float((last(found[vm.id], boot="started") or {})["uptime"])) for vm in run.vms]
+    seen = ", ".join(f"{time:.1f} s on {vm.host.name}" for vm, time in booted)
+    return Finding(f"booted in {seen}", {vm.name: time for vm, time in booted})
 
 
 def _missing_boot(seen: list[Marker]) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stackyard.errors import StackyardError
 from stackyard.verify import script
 from stackyard.verify.capture import begin
 from stackyard.verify.context import Run, Vm
 from stackyard.verify.outcome import Finding
+from stackyard.verify.target import ComputeNode
 from stackyard.verify.wait import until
 
 CIDR = "10.77.0.0/24"
@@ -29,14 +32,21 @@ def network(run: Run) -> Finding:
     run.network = run.cloud.make_network(f"{names}network", CIDR)
     group = run.cloud.make_group(f"{names}group")
     run.vms = []
-    for host in run.target.hosts:
-        port = run.cloud.make_port(f"{names}{host.name}", run.network.id, group)
-        run.vms.append(Vm(f"{names}{host.name}", host, port))
+    for name, host in _guests(run.target.hosts):
+        port = run.cloud.make_port(f"{names}{name}", run.network.id, group)
+        run.vms.append(Vm(f"{names}{name}", host, port))
     made = run.network
     return Finding(
         f"{CIDR}, {made.kind} {made.segment}, MTU {made.mtu}",
         {"kind": made.kind, "segment": made.segment, "mtu": made.mtu, "ports": [vm.address for vm in run.vms]},
     )
+
+
+def _guests(hosts: Sequence[ComputeNode]) -> list[tuple[str, ComputeNode]]:
+    """Names of the VMs with their nodes: one on each, and two on one that is alone, so that they can talk."""
+    if len(hosts) > 1:
+        return [(host.name, host) for host in hosts]
+    return [(f"{host.name}-{letter}", host) for host in hosts for letter in "ab"]
 
 
 def listen(run: Run) -> Finding:
@@ -50,7 +60,7 @@ def listen(run: Run) -> Finding:
 
 
 def boot(run: Run) -> Finding:
-    """A VM in the zone of each compute node becomes ACTIVE."""
+    """Each VM becomes ACTIVE, in the zone of its compute node."""
     asked = []
     for vm in run.vms:
         peers = [peer.address for peer in run.peers(vm)]

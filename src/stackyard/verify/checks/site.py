@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stackyard.effects.web import Answer, ask
 from stackyard.errors import StackyardError
+from stackyard.plan.resolved import PublicUrl
 from stackyard.verify.clean import clean
 from stackyard.verify.cloud import Compute
 from stackyard.verify.context import Run
@@ -10,11 +17,58 @@ from stackyard.verify.outcome import Finding
 from stackyard.verify.target import ComputeNode
 from stackyard.verify.wait import until
 
+PATIENCE = 3.0
+"""Seconds that a public URL has for an answer."""
+UNAUTHORIZED, NOT_FOUND, SERVER_ERROR = 401, 404, 500
+
 
 def sign_in(run: Run) -> Finding:
     """The administrator can sign in, and each API answers."""
     found = run.cloud.endpoints()
     return Finding(f"{', '.join(found)} answer", found)
+
+
+def public_urls(run: Run) -> Finding:
+    """What the site is known by leads to it, and what it answers there leads back; only a warning where it does not.
+
+    The proxy, or the record of the name, may be made later, and may not be for this host.
+    """
+    urls = [url for url in run.target.urls if url.base != url.local]
+    with ThreadPoolExecutor(len(urls)) as pool:
+        answers = list(pool.map(lambda url: ask(url.url, PATIENCE), urls))
+    problems = {url.url: told for url, answer in zip(urls, answers, strict=True) if (told := _astray(url, answer))}
+    if not problems:
+        return Finding(", ".join(url.base for url in urls), {url.endpoint: url.url for url in urls})
+    reasons: dict[str, list[str]] = {}
+    for url, reason in problems.items():
+        reasons.setdefault(reason, []).append(url)
+    lines = [f"{url}: {reason}" for url, reason in problems.items()]
+    most = max(reasons.items(), key=lambda each: len(each[1]))
+    return Finding(
+        f"{len(problems)} of {len(urls)} do not lead here, {most[1][0]}: {most[0]}", problems, lines, "warning"
+    )
+
+
+def _astray(url: PublicUrl, answer: Answer) -> str:
+    """What is wrong with an answer at a public URL, or nothing."""
+    if not answer.status or answer.status >= SERVER_ERROR or (url.registered and answer.status == NOT_FOUND):
+        return answer.reason or f"HTTP {answer.status}"
+    if not url.registered:
+        return ""
+    try:
+        links = [link for link in _links(json.loads(answer.text)) if "://" in link]
+    except ValueError:
+        return "" if answer.status == UNAUTHORIZED else "the answer is not that of an API"
+    wrong = [link for link in links if link != url.base and not link.startswith(f"{url.base}/")]
+    return f"links in the answer lead to {wrong[0]}" if wrong else ""
+
+
+def _links(data: Any) -> Iterator[str]:
+    """Where an answer says that itself, or another version, is."""
+    if isinstance(data, dict) and data.get("rel") == "self":
+        yield str(data.get("href", ""))
+    for each in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        yield from _links(each)
 
 
 def leftovers(run: Run) -> Finding:

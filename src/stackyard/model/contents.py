@@ -4,25 +4,17 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from stackyard.model.base import Model
+from stackyard.model.base import Model, Text
 from stackyard.model.publish import as_text
 
 NAME = r"^\S(.{0,253}\S)?$"
 Name = Annotated[str, Field(pattern=NAME)]
 
 
-def _text(value: Any) -> Any:
-    """A number or a truth value, as the APIs have it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
-
-
-Text = Annotated[str, BeforeValidator(_text)]
 Address = Annotated[IPv4Address, BeforeValidator(as_text)]
 Network = Annotated[IPv4Network, BeforeValidator(as_text)]
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
-from stackyard.model.base import Model
+from stackyard.model.base import Model, Text
 from stackyard.model.contents import Contents
 from stackyard.model.publish import Address, Publish, as_text
 from stackyard.model.reference import Registry, Tag
@@ -20,13 +20,6 @@ def _ipv4(value: Any) -> Any:
     if ":" in str(value):
         raise PydanticCustomError("ipv6", "IPv6 networks do not work yet; write one of IPv4, as 198.18.82.0/24")
     return as_text(value)
-
-
-def _words(value: Any) -> Any:
-    """A number or a truth value, as an environment has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _items(value: Any) -> Any:
@@ -40,7 +33,6 @@ def _items(value: Any) -> Any:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_words)]
 Option = Annotated[str | bool | int | float | tuple[str | bool | int | float, ...], AfterValidator(_items)]
 Network = Annotated[IPv4Network, BeforeValidator(_ipv4)]
 

@@ -38,11 +38,15 @@ def test_values_are_quoted():
     assert first == f"10.77.0.12={script.digest('seed', '10.77.0.12')}"
 
 
-@pytest.mark.parametrize("name", [*(name for name in guest._SCRIPTS.values() if not name.endswith(".awk")), "script"])
+SCRIPTS = {name: guest._script(name).decode() for name in guest._SCRIPTS.values() if not name.endswith(".awk")}
+
+
+@pytest.mark.parametrize(
+    "text", [*SCRIPTS.values(), script.user_data("n", "10.77.0.2", [], "s")], ids=[*SCRIPTS, "script"]
+)
 @pytest.mark.skipif(not shutil.which("sh"), reason="needs a shell")
-def test_shells_accept_the_scripts(name):
-    text = guest._script(name)
-    subprocess.run(["sh", "-n"], input=text, check=True)
+def test_shells_accept_the_scripts(text):
+    subprocess.run(["sh", "-n"], input=text, text=True, check=True)
 
 
 def test_user_data_fits():

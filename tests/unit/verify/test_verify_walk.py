@@ -264,15 +264,15 @@ def test_of_one_node_a_check_that_fails_fails(api, prove):
 
 
 @contextmanager
-def answering(status: int, text: str) -> Iterator[str]:
-    """A server that gives one answer to all, in which URL stands for its own."""
+def answering(status: int, text: str, only: str = "") -> Iterator[str]:
+    """A server that gives one answer to all, or to one path, in which URL stands for its own."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
         def do_GET(self) -> None:
-            self.send_response(status)
+            self.send_response(status if only in {"", self.path} else 404)
             self.end_headers()
             self.wfile.write(text.replace("URL", f"http://127.0.0.1:{self.server.server_port}").encode())
 
@@ -320,6 +320,12 @@ def test_a_public_name_that_nobody_knows_is_a_warning(prove):
     assert "2 of 2 do not lead here" in found.saw.summary
     assert any("http://127.0.0.1:9/v3: Connection refused" in line for line in found.saw.lines)
     assert "and none failed; public URLs: 2 of 2 do not lead here" in outcome.as_text().splitlines()[-1]
+
+
+def test_what_has_no_path_is_asked_at_its_root(prove):
+    with answering(200, json.dumps(LINKS), only="/") as base:
+        outcome = prove(urls=(known_as(base, path=""),))
+    assert next(check for check in outcome.checks if check.name == PUBLIC).result == "passed"
 
 
 def test_pages_need_only_answer(prove):

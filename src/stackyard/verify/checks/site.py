@@ -35,7 +35,7 @@ def public_urls(run: Run) -> Finding:
     """
     urls = [url for url in run.target.urls if url.base != url.local]
     with ThreadPoolExecutor(len(urls)) as pool:
-        answers = list(pool.map(lambda url: ask(url.url, PATIENCE), urls))
+        answers = list(pool.map(lambda url: ask(url.url if url.path else f"{url.base}/", PATIENCE), urls))
     problems = {url.url: told for url, answer in zip(urls, answers, strict=True) if (told := _astray(url, answer))}
     if not problems:
         return Finding(", ".join(url.base for url in urls), {url.endpoint: url.url for url in urls})

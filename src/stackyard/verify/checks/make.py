@@ -21,7 +21,7 @@ def image(run: Run) -> Finding:
     """The guest can be uploaded."""
     guest = run.target.guest
     run.image = run.cloud.upload(run.target.prefix, guest)
-    size = sum(guest.sizes.values()) / 1e6
+    size = sum(size for name, size in guest.sizes.items() if name != "image") / 1e6
     return Finding(f"guest {guest.identity}, {size:.1f} MB", {"image": run.image, "packages": guest.packages})
 
 

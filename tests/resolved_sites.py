@@ -9,7 +9,7 @@ from stackyard.model.site import Site
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.resolve import resolve
 from stackyard.plan.resolved import ResolvedSite
-from stackyard.secrets import Secrets
+from stackyard.secrets import Holder, Secret, Secrets
 
 TOY = Path(__file__).parent / "engine" / "toy" / "catalogue"
 FACTS = HostFacts(cgroups=("cpuset", "memory"), devices=frozenset({"/dev/kvm"}), address="192.0.2.1")
@@ -17,10 +17,19 @@ FACTS = HostFacts(cgroups=("cpuset", "memory"), devices=frozenset({"/dev/kvm"}),
 Resolve = Callable[..., ResolvedSite]
 
 
-def counted() -> Secrets:
+class Counted(Secrets):
     """Secrets that are the same each time."""
-    numbers = iter(range(1000))
-    return Secrets(make=lambda kind: f"made-{kind}-{next(numbers)}")
+
+    def __init__(self) -> None:
+        numbers = iter(range(1000))
+        super().__init__(make=lambda kind: f"made-{kind}-{next(numbers)}")
+
+    def certificate(self, name: str, holder: Holder) -> Secret:
+        return Secret(f"made-certificate-{name}@{holder.node}-{holder.address}")
+
+
+def counted() -> Secrets:
+    return Counted()
 
 
 def resolved(reference: str, root: Path | None = None, facts: HostFacts = FACTS, **changes: object) -> ResolvedSite:

@@ -6,17 +6,21 @@ import base64
 import json
 import secrets as randomness
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Literal
 
 from stackyard.effects.files import write_atomically
 from stackyard.errors import InputError
 
-Kind = Literal["password", "key"]
+Kind = Literal["password", "key", "certificate"]
 
 REDACTED = "********"
 VERSION = 1
 KEY_BYTES = 32
+AUTHORITY = "site/authority"
+"""The site's own authority, which signs its certificates: private key and certificate. No container has it."""
 
 
 class Secret:
@@ -50,6 +54,15 @@ class Secret:
         return format(REDACTED, spec)
 
 
+@dataclass(frozen=True)
+class Holder:
+    """A node that a certificate is for."""
+
+    site: str
+    node: str
+    address: IPv4Address | IPv6Address
+
+
 def generate(kind: Kind) -> str:
     """A new secret: ``password`` is 32 URL-safe characters, ``key`` URL-safe base64 of 32 bytes."""
     if kind == "key":
@@ -59,6 +72,8 @@ def generate(kind: Kind) -> str:
 
 def unfit(kind: Kind, value: str) -> str:
     """Why a value that somebody chose cannot be a secret of that kind; nothing when it can."""
+    if kind == "certificate":
+        return "is made for each node, by the site's own authority"
     if not value:
         return "is empty"
     try:
@@ -79,9 +94,27 @@ class Secrets:
     def get(self, name: str, kind: Kind = "password") -> Secret:
         """The secret of that name."""
         if name not in self._values:
-            self._values[name] = self._make(kind)
-            self.made.append(name)
+            self._keep(name, self._make(kind))
         return Secret(self._values[name])
+
+    def certificate(self, name: str, holder: Holder) -> Secret:
+        """The certificate of that name that a node has: its key, itself, and that of the site's authority, as PEM.
+
+        It is kept for as long as the node's name and address are the same, and it has time left.
+        """
+        from stackyard import certificates  # noqa: PLC0415 - a tenth of a second, which not every command needs
+
+        known, made_by = f"{name}@{holder.node}", self._values.get(AUTHORITY, "")
+        if certificates.is_old(made_by):
+            self._keep(AUTHORITY, made_by := certificates.authority(holder.site))
+        names, unit = (holder.node, holder.address), name.partition("/")[2]
+        if not certificates.fits(self._values.get(known, ""), made_by, unit, names):
+            self._keep(known, certificates.issue(made_by, unit, names))
+        return Secret(self._values[known])
+
+    def _keep(self, name: str, value: str) -> None:
+        self._values[name] = value
+        self.made.append(name)
 
     def put(self, name: str, value: str) -> None:
         """Keep a value that somebody chose, in place of the one that there may be."""

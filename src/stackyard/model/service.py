@@ -71,8 +71,10 @@ class Variable(Model):
         description="Name of the site's secret, `<service>/<purpose>`. All who name it have one value: made, or given "
         "in the site file to that service or to all.",
     )
-    generate: Literal["password", "key"] = Field(
-        default="password", description="How the secret is made: a password, or URL-safe base64 of 32 random bytes."
+    generate: Literal["password", "key", "certificate"] = Field(
+        default="password",
+        description="How the secret is made: a password, URL-safe base64 of 32 random bytes, or a certificate for each "
+        "node, by the site's own authority: PEM of its private key, itself, and the authority's.",
     )
     opt_in: bool = Field(default=False, description="In a site, given only to containers that ask for it by `opt_in`.")
     collects: str | None = Field(

@@ -21,7 +21,7 @@ from stackyard.model.site import Site
 from stackyard.plan.placement import Choice, Placement
 from stackyard.plan.resolved import PlacedNode
 from stackyard.plan.said import DECIDED, Said, fits, said, taken
-from stackyard.secrets import Kind, Secret, Secrets
+from stackyard.secrets import Holder, Kind, Secret, Secrets
 
 Value = str | Secret
 _SETS = re.compile(r"\[(\S+)\] (\S+)$")
@@ -81,6 +81,7 @@ class Scope:
                 **{kind: str(site.networks.given.get(kind, "")) for kind in ("management", "tunnel", "public")},
                 "contents": self.contents,
                 "origins": list(site.publish.allowed),
+                "memory": sum(each.container.memory * len(each.nodes) for each in self.placement.choices),
                 "ports": sorted(port.host_port for node in self.placement.nodes for port in node.published),
             },
             "zones": self._zones(),
@@ -301,6 +302,9 @@ class Values:
             return self._expression(slot, environment[slot.name])
         if variable.collects:
             return Secret(json.dumps(self.declarations.get(variable.collects, ()), sort_keys=True))
+        if variable.secret and variable.generate == "certificate":
+            holder = Holder(self.scope.site.site, slot.node.name, slot.node.management)
+            return self.scope.secrets.certificate(variable.secret, holder)
         if variable.secret:
             return self.scope.secrets.get(variable.secret, variable.generate)
         if variable.site:

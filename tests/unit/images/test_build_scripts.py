@@ -28,6 +28,7 @@ REBUILT = [
     pytest.param("common/rabbitmq/takes-a-message", {"rabbitmq"}),
     pytest.param("common/rabbitmq/forget-accounts", {"rabbitmq"}),
     pytest.param("common/libvirt/find-hypervisor", {"libvirt"}),
+    pytest.param("common/libvirt/certificates", {"libvirt"}),
     pytest.param("common/libvirt/probe-kvm", {"libvirt"}),
     pytest.param("common/libvirt/started", {"libvirt"}),
     pytest.param("ovn/ovn/database", {"ovn-nb", "ovn-sb", "ovs-db"}),

@@ -1,0 +1,304 @@
+"""What Nova's API offers works: config drive, UEFI, the processor, VMs that grow and move, and what nodes offer."""
+
+import base64
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from demo import COMPUTES, Site, engine
+from stackyard.effects.openstack import Api
+from stackyard.verify.cloud import Cloud as Proof
+from stackyard.verify.guest import ensure
+from tool import STATE
+from waiting import NotYet, wait_for
+
+pytestmark = pytest.mark.cloud
+
+NAME = "stackyard-test-compute"
+X86_64_V2 = {"cx16", "lahf_lm", "popcnt", "ssse3", "sse4_1", "sse4_2"}
+SECONDS = 120
+LOST = 10
+"""Pings, one a second, until the switches know where a VM is now."""
+INSTANCES = "/var/lib/nova/instances"
+TELL = """echo "FLAGS $(grep -m1 ^flags /proc/cpuinfo) END"
+echo "DISK $(cat /sys/block/vda/size) END"
+while :; do echo "ALIVE $(cut -d. -f1 /proc/uptime) END"; sleep 1; done
+"""
+WATCH = """test -d /sys/firmware/efi && echo "FIRMWARE efi END" || echo "FIRMWARE bios END"
+while :; do
+    ping -c 1 -W 1 PEER >/dev/null 2>&1 && echo "PING ok END" || echo "PING lost END"
+    sleep 1
+done
+"""
+
+
+@dataclass(frozen=True)
+class Vm:
+    """A VM, as its user and as its nodes see it."""
+
+    site: Site
+    compute: Any
+    network: Any
+    id: str
+    port: str
+    address: str
+
+    @property
+    def seen(self) -> Any:
+        return self.compute.get_server(self.id)
+
+    @property
+    def node(self) -> str:
+        return str(self.seen.hypervisor_hostname)
+
+    def all_told(self, word: str) -> list[str]:
+        """Return what the console has after a word, each time."""
+        log = self.compute.get_server_console_output(self.id)["output"] or ""
+        return re.findall(rf"^{word} (.*?) END", log, re.MULTILINE)
+
+    def told(self, word: str) -> str:
+        """Return what the console has after a word, the last time, once it is there."""
+
+        def look() -> str:
+            found = self.all_told(word)
+            if not found:
+                raise NotYet(self.compute.get_server_console_output(self.id)["output"][-300:])
+            return found[-1]
+
+        return wait_for(f"{word} on the console", look, SECONDS)
+
+    def alive(self) -> int:
+        """Return the seconds since it has booted, by its own clock, once its console goes on."""
+        before = self.told("ALIVE")
+
+        def goes_on() -> int:
+            now = self.told("ALIVE")
+            if now == before:
+                raise NotYet(now)
+            return int(now)
+
+        return wait_for("the console to go on", goes_on, 60)
+
+    def becomes(self, status: str) -> None:
+        """Wait for a status, and for what is done with it to end."""
+
+        def look() -> None:
+            seen = self.seen
+            assert seen.status != "ERROR", seen.fault
+            if seen.status != status or seen.task_state:
+                raise NotYet(f"{seen.status}, {seen.task_state}")
+
+        wait_for(status, look, SECONDS)
+
+    def domain(self, node: str) -> str:
+        """Return what libvirt of a node has of it; nothing when it does not know it."""
+        done = self.site.inside(node, "libvirt", "virsh", "-q", "dumpxml", self.id, check=False)
+        return done.stdout if done.code == 0 else ""
+
+    def files(self, node: str) -> list[str]:
+        """Return its files on a node."""
+        found = self.site.inside(node, "nova-compute", "find", INSTANCES, "-path", f"*{self.id}*")
+        return found.stdout.split()
+
+    def pinged_by(self, watcher: "Vm", times: int = 2) -> None:
+        """The other VM reaches it from now on."""
+        before = len(watcher.all_told("PING"))
+
+        def look() -> None:
+            since = watcher.all_told("PING")[before:]
+            if since[-times:] != ["ok"] * times:
+                raise NotYet(str(since[-10:]))
+
+        wait_for("pings", look, 60)
+
+    def is_only_on(self, node: str) -> None:
+        """It runs there, its port is bound there, and nothing of it is elsewhere."""
+        assert self.domain(node)
+
+        def clean() -> None:
+            bound = self.network.get_port(self.port).binding_host_id
+            left = [has for each in COMPUTES if each != node for has in (self.files(each), self.domain(each)) if has]
+            if (bound, self.node) != (node, node) or left:
+                raise NotYet(f"bound on {bound}, on {self.node} for Nova; left: {left}")
+
+        wait_for("the other nodes to be clean", clean, 30)
+
+
+@dataclass(frozen=True)
+class Vms:
+    """One that is tried, with a config drive; and one with UEFI, which pings it, on the other node."""
+
+    mover: Vm
+    watcher: Vm
+    flavors: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def vms(site: Site) -> Iterator[Vms]:
+    with contextlib.ExitStack() as made:
+        yield _made(site, made)
+
+
+def _made(site: Site, made: contextlib.ExitStack) -> Vms:
+    names = ("auth_url", "username", "password", "project_name", "user_domain_name", "project_domain_name")
+    proof = Proof(Api({name: site.credentials[f"OS_{name.upper()}"] for name in names}))
+    cloud, guest = site.cloud, ensure(STATE, "trixie")
+    image = proof.upload(NAME, guest)
+    efi = cloud.image.create_image(
+        f"{NAME}-efi",
+        container_format="bare",
+        disk_format="raw",
+        data=guest.disk.read_bytes(),
+        hw_firmware_type="uefi",
+        **{name: cloud.image.get_image(image)[name] for name in ("kernel_id", "ramdisk_id", "os_command_line")},
+    )
+    flavors = {}
+    for name, ram, disk in (("small", 128, 0), ("large", 192, 1)):
+        flavors[name] = cloud.compute.create_flavor(name=f"{NAME}-{name}", ram=ram, vcpus=1, disk=disk).id
+    network = proof.make_network(NAME, "10.79.0.0/24")
+    group = proof.make_group(NAME)
+    for kind in ("image", "flavor", "security group", "network"):
+        for each in proof.of_kind(kind, NAME):
+            made.callback(proof.delete, each)
+
+    def boot(name: str, script: str, **how: Any) -> Vm:
+        port = proof.make_port(f"{NAME}-{name}", network.id, group)
+        made.callback(cloud.network.delete_port, port.id)
+        text = base64.b64encode(script.encode()).decode()
+        server = cloud.compute.create_server(
+            name=f"{NAME}-{name}", flavor_id=flavors["small"], networks=[{"port": port.id}], user_data=text, **how
+        )
+        made.callback(gone, cloud.compute, server.id)
+        return Vm(site, cloud.compute, cloud.network, server.id, port.id, port.address)
+
+    mover = boot("mover", TELL, image_id=image, config_drive=True)
+    mover.becomes("ACTIVE")
+    other = next(each for each in COMPUTES if each != mover.node)
+    where = f"az{other[-1]}:{other}"
+    watcher = boot("watcher", WATCH.replace("PEER", mover.address), image_id=efi.id, availability_zone=where)
+    watcher.becomes("ACTIVE")
+    mover.pinged_by(watcher)
+    return Vms(mover, watcher, flavors)
+
+
+def gone(compute: Any, server: str) -> None:
+    """Delete a VM and wait until it is gone."""
+    compute.delete_server(server, ignore_missing=True)
+    compute.wait_for_delete(compute.get_server(server), wait=60)
+
+
+def test_nodes_of_one_machine_offer_no_more_than_it_has(site: Site) -> None:
+    """Less the cloud's own share, which is more than a GiB."""
+    has = json.loads(engine("info", "--format", "{{json .}}").stdout)
+    memory, cores = has["MemTotal"] // 2**20, has["NCPU"]
+    cloud = site.cloud
+    told = cloud.compute.get("/os-hypervisors/detail", microversion="2.53").json()["hypervisors"]
+    assert len(told) == len(COMPUTES)
+    assert sum(each["vcpus"] for each in told) <= max(cores, len(COMPUTES))
+    assert 0 < sum(each["memory_mb"] for each in told) < memory - 1024
+    offered = [
+        cloud.placement.get(f"/resource_providers/{each.id}/inventories").json()["inventories"]
+        for each in cloud.placement.resource_providers()
+    ]
+    assert sum(each["VCPU"]["total"] for each in offered) <= max(cores, len(COMPUTES))
+    assert sum(each["MEMORY_MB"]["total"] for each in offered) < memory - 1024
+    assert [each["VCPU"]["max_unit"] for each in offered] == [cores] * len(COMPUTES)
+
+
+def test_a_guest_has_the_processor_of_current_systems(vms: Vms) -> None:
+    assert X86_64_V2 - set(vms.mover.told("FLAGS").split()) == set()
+
+
+def test_a_guest_has_uefi_when_its_image_asks_for_it(vms: Vms) -> None:
+    assert vms.watcher.told("FIRMWARE") == "efi"
+
+
+def test_a_config_drive_is_a_disk_of_the_vm(vms: Vms) -> None:
+    drive = f"{INSTANCES}/{vms.mover.id}/disk.config"
+    assert drive in vms.mover.domain(vms.mover.node)
+    listed = vms.mover.site.inside(vms.mover.node, "nova-compute", "isoinfo", "-J", "-f", "-i", drive).stdout
+    assert {"/openstack/latest/meta_data.json", "/openstack/latest/user_data"} <= set(listed.split())
+
+
+def moves_while_it_runs(vms: Vms, vm: Vm) -> None:
+    """It moves, and runs on: pings, console, and no boot."""
+    old, before, pings = vm.node, vm.alive() if vm == vms.mover else 0, len(vms.watcher.all_told("PING"))
+    vm.compute.live_migrate_server(vm.id, host=None, block_migration="auto")
+    vm.becomes("ACTIVE")
+    assert vm.node != old
+    vm.is_only_on(vm.node)
+    vms.mover.pinged_by(vms.watcher)
+    if vm == vms.mover:
+        assert vm.alive() > before
+        assert vms.watcher.all_told("PING")[pings:].count("lost") <= LOST
+
+
+def test_a_vm_moves_while_it_runs(vms: Vms) -> None:
+    """And back."""
+    moves_while_it_runs(vms, vms.mover)
+    moves_while_it_runs(vms, vms.mover)
+
+
+def resized(vms: Vms, flavor: str) -> str:
+    """Let the VM change its flavor; return the node on which it was."""
+    old = vms.mover.node
+    vms.mover.compute.resize_server(vms.mover.id, vms.flavors[flavor])
+    vms.mover.becomes("VERIFY_RESIZE")
+    vms.mover.pinged_by(vms.watcher)
+    return old
+
+
+def test_a_vm_moves_when_it_is_off(vms: Vms) -> None:
+    vm, old = vms.mover, vms.mover.node
+    vm.compute.migrate_server(vm.id)
+    vm.becomes("VERIFY_RESIZE")
+    vm.compute.confirm_server_resize(vm.id)
+    vm.becomes("ACTIVE")
+    assert vm.node != old
+    vm.is_only_on(vm.node)
+    vm.pinged_by(vms.watcher)
+    vm.alive()
+
+
+def test_a_vm_grows_and_shrinks_back_and_grows(vms: Vms) -> None:
+    vm = vms.mover
+    before = vm.told("DISK")
+    old = resized(vms, "large")
+    assert vm.told("DISK") == str(2**30 // 512)
+    vm.compute.revert_server_resize(vm.id)
+    vm.becomes("ACTIVE")
+    assert vm.node == old
+    vm.is_only_on(old)
+    vm.pinged_by(vms.watcher)
+    assert vm.told("DISK") == before
+    resized(vms, "large")
+    vm.compute.confirm_server_resize(vm.id)
+    vm.becomes("ACTIVE")
+    assert (vm.seen.flavor.ram, vm.told("DISK")) == (192, str(2**30 // 512))
+    vm.is_only_on(vm.node)
+
+
+def test_a_vm_that_cannot_move_runs_on(vms: Vms) -> None:
+    """Nothing takes its disks on the other node; and there libvirt does not run."""
+    vm, node = vms.mover, vms.mover.node
+    away = next(each for each in COMPUTES if each != node)
+    for container in ("nova-migration", "libvirt"):
+        name = vm.site.container(away, container)
+        before = vm.alive()
+        engine("stop", name)
+        try:
+            if container == "libvirt":
+                vm.compute.live_migrate_server(vm.id, host=away, block_migration="auto")
+            else:
+                vm.compute.migrate_server(vm.id, host=away)
+            vm.becomes("ACTIVE")
+        finally:
+            engine("start", name)
+        assert vm.node == node
+        assert vm.alive() > before
+        vm.is_only_on(node)

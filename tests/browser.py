@@ -78,7 +78,7 @@ class Browser:
     def statuses(self, paths: list[str]) -> dict[str, int]:
         """Return the status with which each path answers whom the browser is signed in as."""
         told: list[Any] = self.driver.execute_async_script(STATUSES, paths)
-        return {path: status for path, status in told}
+        return dict(told)
 
     def picture(self, file: Path) -> None:
         """Keep what the window shows."""

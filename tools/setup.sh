@@ -368,12 +368,12 @@ set_up_engine() {
     engine_answers start_engine
 }
 
-have_test_programs() { has cpio && has qemu-system-x86_64 && has gpg; }
+have_test_programs() { has cpio && has qemu-system-x86_64 && has gpg && has chromium && has chromedriver; }
 
-install_test_programs() { install_packages cpio qemu-system-x86 gpg; }
+install_test_programs() { install_packages cpio qemu-system-x86 gpg chromium chromium-driver; }
 
 set_up_test_programs() {
-  step "test programs" "installs cpio, QEMU and GnuPG, which some tests need; root, for apt" \
+  step "test programs" "installs cpio, QEMU, GnuPG and Chromium, which some tests need; root, for apt" \
     have_test_programs install_test_programs
 }
 

@@ -4,15 +4,17 @@ Horizon imports its panels and compiles its templates with the first request, wh
 here, before the worker takes any.
 """
 
+import io
 import logging
 import re
-from io import BytesIO
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
 from django.core.cache import cache
-from django.http import HttpResponseForbidden
+from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.http.request import split_domain_port, validate_host
 from django.utils.module_loading import import_string
 from openstack_dashboard.wsgi import application as horizon
@@ -20,16 +22,23 @@ from whitenoise import WhiteNoise
 
 LOG = logging.getLogger("dashboard")
 LOGIN = "/auth/login/"
-UNKNOWN = (
-    "The dashboard is not published as {}. Use the address that its operator has given you; he allows more of them with "
-    "ALLOWED_HOSTS."
-)
 HASHED = re.compile(r"\.[0-9a-f]{12}\.(js|css)$")
+UNKNOWN = (
+    "The dashboard is not published as {}. Use the address that its operator has given you; "
+    "the operator allows more of them with ALLOWED_HOSTS."
+)
+FORGED = "{} The dashboard takes forms that were opened at the address that it is published under: PUBLIC_URL."
+
+Start = Callable[..., Any]
 
 
-def login_page():
+def login_page() -> str:
     """Status of the page that people sign in on."""
     statuses = []
+
+    def start(status: str, *_headers: object) -> None:
+        statuses.append(status)
+
     environ = {
         "REQUEST_METHOD": "GET",
         "SCRIPT_NAME": "",
@@ -41,19 +50,19 @@ def login_page():
         "REMOTE_ADDR": settings.ALLOWED_HOSTS[0],
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(),
-        "wsgi.errors": BytesIO(),
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    answer = horizon(environ, lambda status, headers, info=None: statuses.append(status))
+    answer = horizon(environ, start)
     b"".join(answer)
     answer.close()
     return statuses[0]
 
 
-def lacks():
+def lacks() -> str:
     """What is in the way of somebody who wants to sign in; nothing when all works."""
     status = login_page()
     if not status.startswith("200"):
@@ -69,10 +78,10 @@ def lacks():
         answer = requests.get(url, timeout=5)
     except requests.RequestException as error:
         return f"{urlsplit(url).netloc} does not answer, so nobody can sign in: {type(error).__name__}"
-    return f"{url} answers {answer.status_code}, so nobody can sign in" if answer.status_code >= 400 else ""
+    return "" if answer.ok else f"{url} answers {answer.status_code}, so nobody can sign in"
 
 
-def application(environ, start_response):
+def application(environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
     """Horizon; before it the health check, and a clear word to who asks under a wrong name."""
     named = environ.get("HTTP_HOST", "")
     if not validate_host(split_domain_port(named)[0], settings.ALLOWED_HOSTS):
@@ -84,21 +93,20 @@ def application(environ, start_response):
     return plain(start_response, "503 Service Unavailable" if said else "200 OK", said or "works")
 
 
-def refused(request, reason=""):
+def refused(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The answer to a form that may be forged; Horizon's own sends people to look for their cookies."""
     if "Origin" not in reason and "Referer" not in reason:
         return import_string("openstack_dashboard.views.csrf_failure")(request, reason)
-    text = f"{reason} The dashboard takes forms that were opened at the address that it is published under: PUBLIC_URL."
-    return HttpResponseForbidden(text, content_type="text/plain; charset=utf-8")
+    return HttpResponseForbidden(FORGED.format(reason), content_type="text/plain; charset=utf-8")
 
 
-def plain(start_response, status, text):
+def plain(start_response: Start, status: str, text: str) -> Iterable[bytes]:
     """An answer of one line."""
     start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
     return [text.encode()]
 
 
-def immutable(_path, url):
+def immutable(_path: str, url: str) -> bool:
     """Whether a file's name has a digest of its contents."""
     return HASHED.search(url) is not None
 

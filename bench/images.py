@@ -1,6 +1,6 @@
 """What the images of the demo take on the disk: every layer once, and keystone's image by itself.
 
-All images of the structure are counted, whether or not the site runs a container of each. A layer's size is that of
+All images that `stackyard build` makes for the site are counted. A layer's size is that of
 its files, from the engine's own records (overlay2) when they can be read, else from `docker history`. Exits 1 when a
 bound is missed.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from figure import Figure, arguments, show
 
 from stackyard.catalogue import open_site
+from stackyard.cli.build import switched_off
 from stackyard.effects.engine import Engine
 from stackyard.images.found import Found, inspect
 
@@ -51,7 +52,8 @@ def main() -> int:
     options = arguments(__doc__).parse_args()
     site, catalogue = open_site(options.site)
     engine = Engine()
-    names = {image: catalogue.reference(image, site.registry) for image in catalogue.images}
+    off = switched_off(catalogue, site)
+    names = {image: catalogue.reference(image, site.registry) for image in catalogue.images if image not in off}
     found = inspect(engine, list(names.values()))
     missing = [name for name in names.values() if name not in found]
     if missing:

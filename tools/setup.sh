@@ -379,6 +379,14 @@ set_up_test_programs() {
     have_test_programs install_test_programs
 }
 
+have_browser() { has chromium && has chromedriver; }
+
+install_browser() { install_packages chromium chromium-driver; }
+
+set_up_browser() {
+  step "browser" "installs Chromium and its driver, for the tests of the dashboard; root, for apt" have_browser install_browser
+}
+
 set_up_bootstrap() {
   step "mmdebstrap" "installs the program that makes the base image out of Debian's packages; root, for apt" \
     have_mmdebstrap install_mmdebstrap

@@ -22,7 +22,7 @@ from demo import COMPUTES, NAME, Site
 from tls_proxy import certificate, tls_proxy
 from tool import ROOT, Outcome
 
-pytestmark = [pytest.mark.cloud, pytest.mark.long]
+pytestmark = [pytest.mark.cloud, pytest.mark.full]
 
 DEMO = yaml.safe_load((ROOT / "catalogue/sites/demo.yaml").read_text())
 HOST, PORT = "cloud.example.org", 18443

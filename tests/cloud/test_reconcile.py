@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 import yaml
 
-from demo import NAME, Site, engine
+from demo import BUILD_SECONDS, NAME, Site, engine
 from tool import ROOT
 
 pytestmark = pytest.mark.cloud
@@ -26,6 +26,8 @@ def up(site, tmp_path):
     def changed(*options: str, **changes: object) -> dict:
         data = {**copy.deepcopy(DEMO), **changes}
         file.write_text(yaml.safe_dump(data))
+        if "containers" in changes:
+            site.stackyard("build", "--site", str(file), timeout=BUILD_SECONDS)
         site.stackyard("up", "--site", str(file), *options, timeout=UP_SECONDS)
         assert "nothing to do" in site.stackyard("up", "--site", str(file), "--plan").stdout
         return data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from stackyard.images.outside import Outside
 from stackyard.images.report import Built, decided, listed
 from stackyard.images.versions import differences
 from stackyard.model.service import Container
+from stackyard.model.site import Site
 from stackyard.ui import reporter
 
 
@@ -54,8 +56,8 @@ def command(  # noqa: PLR0917 - click passes what it declares
 ) -> None:
     """Build images that are missing or out of date.
 
-    FILE is a structure: a version, and base images with their subs; the release's own when it is left out.
-    A build of everything makes the guest of `stackyard verify` too.
+    FILE is a structure: a version, and base images with their subs; the release's own, less what is optional and not
+    switched on by the site, when it is left out. A build of everything makes the guest of `stackyard verify` too.
     """
     opened, catalogue = open_site(site)
     if file is not None:
@@ -68,7 +70,8 @@ def command(  # noqa: PLR0917 - click passes what it declares
             notes.append(f"site {opened.site} runs tag {runs}; `structure: {file}` in its file makes it run {tag}")
         for note in notes:
             click.echo(f"note: {note}", err=True)
-    images = selected(catalogue, base=base, sub=sub, names=names)
+    off = switched_off(catalogue, opened) if file is None else set()
+    images = selected(catalogue, base=base, sub=sub, names=names, off=off)
     prefix = opened.registry if registry is None else registry
     check_sources(catalogue, images, opened.packages)
     options: dict[str, Any] = {"registry": prefix, "rebuild": no_cache, "repositories": opened.packages}
@@ -102,15 +105,25 @@ def _usual(catalogue: Catalogue) -> dict[str, Container]:
     return {name: each for name, each in catalogue.containers.items() if not each.optional}
 
 
-def selected(catalogue: Catalogue, *, base: bool, sub: bool, names: tuple[str, ...]) -> list[str]:
-    """The images that are asked for, in the structure's order; all when nothing is said.
+def switched_off(catalogue: Catalogue, site: Site) -> set[str]:
+    """Images that only optional containers run, none of which the site has switched on."""
+    runs: dict[str, bool] = {}
+    for name, each in catalogue.containers.items():
+        runs[each.image] = runs.get(each.image, False) or site.runs(name, default=not each.optional)
+    return {image for image, on in runs.items() if not on}
+
+
+def selected(
+    catalogue: Catalogue, *, base: bool, sub: bool, names: tuple[str, ...], off: Collection[str] = ()
+) -> list[str]:
+    """The images that are asked for, in the structure's order; when nothing is said, all but those that are ``off``.
 
     Raises InputError for a name that is not in the structure.
     """
     for name in names:
         catalogue.image(name)
     if not (base or sub or names):
-        return catalogue.buildable
+        return [name for name in catalogue.buildable if name not in off]
     wanted = {True: sub, False: base}
     return [name for name, (_, image) in catalogue.images.items() if name in names or wanted[image.base is not None]]
 

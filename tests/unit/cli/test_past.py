@@ -15,7 +15,7 @@ NAMES = [*FOREIGN.images, *(name for names in FOREIGN.planned.values() for name 
 OPENED = cache(open_site)
 """Reads a site once."""
 
-STRUCTURE = "version: mytag\ncontainers:\n  nova: [api, cert]\n  horizon:\n"
+STRUCTURE = "version: mytag\ncontainers:\n  nova: [api, cert]\n  cinder:\n"
 
 
 @pytest.fixture
@@ -62,6 +62,6 @@ def test_a_plan_of_a_structure_of_the_past(
     told = json.loads(out)
     assert {each["image"] for each in told["images"]} == {"nova", "nova-api"}
     assert {each["reference"].rpartition(":")[2] for each in told["images"]} == {"mytag"}
-    assert [note.split(":")[2].strip() for note in told["notes"]] == ["nova-cert", "horizon"]
+    assert [note.split(":")[2].strip() for note in told["notes"]] == ["nova-cert", "cinder"]
     assert all(f"note: {note}\n" in err for note in told["notes"])
     assert "note: site demo runs tag 2026.2; `structure: s.yaml` in its file makes it run mytag\n" in err

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stackyard.catalogue import Catalogue
-from stackyard.cli.build import selected
+from stackyard.catalogue import Catalogue, open_site
+from stackyard.cli.build import selected, switched_off
 from stackyard.errors import InputError
 from stackyard.events import Event
 from stackyard.images.identity import Decision, Identity
@@ -23,6 +23,17 @@ from stackyard.ui import reporter
 )
 def test_selection(small: Catalogue, base: bool, sub: bool, names: tuple[str, ...], expected: list[str]) -> None:
     assert selected(small, base=base, sub=sub, names=names) == expected
+
+
+def test_what_the_site_has_not_switched_on_is_built_only_when_it_is_named() -> None:
+    site, catalogue = open_site("demo")
+    off = switched_off(catalogue, site)
+    chosen = {"base": False, "sub": False, "off": off}
+    assert {"horizon", "neutron-rpc-server"} <= off
+    assert set(selected(catalogue, names=(), **chosen)) == set(catalogue.buildable) - off
+    assert selected(catalogue, names=("horizon",), **chosen) == ["horizon"]
+    on = site.model_copy(update={"containers": {"horizon": True}})
+    assert switched_off(catalogue, on) == off - {"horizon"}
 
 
 def test_an_unknown_name_is_bad_input(small: Catalogue) -> None:

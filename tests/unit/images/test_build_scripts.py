@@ -22,6 +22,11 @@ REBUILT = [
     # All images of Nova but this one wait for the migration, and MariaDB's has it done.
     pytest.param("openstack/nova/migrate.py", {*NOVA, "mariadb"} - {"nova-compute"}),
     pytest.param("openstack/keystone/accounts.py", {"keystone"}),
+    pytest.param("openstack/horizon/dashboard.py", {"horizon"}),
+    pytest.param("openstack/horizon/static.py", {"horizon"}),
+    pytest.param("openstack/horizon/build.py", {"horizon"}),
+    pytest.param("openstack/horizon/no-definitions.patch", {"horizon"}),
+    pytest.param("openstack/horizon/no-distutils.patch", {"horizon"}),
     pytest.param("common/mariadb/bake.sh", {"mariadb"}),
     pytest.param("common/mariadb/data-directory", {"mariadb"}),
     pytest.param("common/mariadb/takes-a-write", {"mariadb"}),

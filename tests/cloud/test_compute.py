@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from stackyard.verify.guest import ensure
 
 from demo import COMPUTES, Site, engine
 from stackyard.effects.openstack import Api
 from stackyard.verify.cloud import Cloud as Proof
-from stackyard.verify.guest import ensure
 from tool import STATE
 from waiting import NotYet, wait_for
 

@@ -92,7 +92,7 @@ def test_a_wrong_password_is_told(page: Browser, person: Person) -> None:
 def test_a_vm_from_its_launch_to_its_end(dashboard: Site, page: Browser, person: Person) -> None:
     page.open("/")
     sign_in(page, person.name, person.password)
-    page.see("//*[@id='sidebar-accordion'] | //nav")
+    page.see("//nav[@id='sidebar']")
     launch(page)
     page.see(f"//tr[.//a[normalize-space(.)='{NAME}']]//td[normalize-space(.)='Active']", 180)
     details = page.see(f"//td//a[normalize-space(.)='{NAME}']").get_attribute("href")
@@ -138,8 +138,8 @@ def gone(page: Browser) -> None:
 def test_every_panel_of_the_administrator_answers(dashboard: Site, page: Browser) -> None:
     page.open("/")
     sign_in(page, "admin", dashboard.credentials["OS_PASSWORD"])
-    page.see("//nav")
-    hrefs = (each.get_attribute("href") or "" for each in page.driver.find_elements("xpath", "//nav//a"))
+    page.see("//nav[@id='sidebar']")
+    hrefs = (each.get_attribute("href") or "" for each in page.driver.find_elements("xpath", "//nav[@id='sidebar']//a"))
     panels = sorted({href.removeprefix(URL) for href in hrefs if href.startswith(f"{URL}/") and "logout" not in href})
     assert {"/admin/instances/", "/project/network_topology/", "/identity/users/"} <= set(panels)
     assert {path: status for path, status in page.statuses(panels).items() if status != 200} == {}

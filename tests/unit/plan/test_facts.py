@@ -74,7 +74,10 @@ class Cloud:
     def disagreements(self) -> list[str]:
         """All facts that have more than one value."""
         found = [*self.shared(), *self.accounts(), *self.administrator(), *self.nodes()]
-        return found + [f"{name} is at {where}" for name in CATALOGUE.endpoints if len(where := self.members(name)) > 1]
+        served_once = [
+            name for name, each in CATALOGUE.endpoints.items() if CATALOGUE.containers[each.container].runs != "each"
+        ]
+        return found + [f"{name} is at {where}" for name in served_once if len(where := self.members(name)) > 1]
 
     def shared(self) -> Iterator[str]:
         """Secrets, public URLs, and what the site says once."""
@@ -82,6 +85,8 @@ class Cloud:
         for each in self.site.containers:
             for name, variable in CATALOGUE.effective(each.definition.image).contract.items():
                 fact = variable.secret or name
+                if variable.generate == "certificate":
+                    fact += f"@{each.node}"
                 once = ("REGION", "ENCAPSULATION", "KEYSTONE_PROJECT", "KEYSTONE_DOMAIN", "ADMIN_USER", "ADMIN_TENANT")
                 if variable.secret and name in each.secrets:
                     values[fact].add(each.secrets[name].reveal())

@@ -232,6 +232,8 @@ def test_its_user_logs_in_to_a_vm_from_outside(site: Site, tmp_path: Path) -> No
             network="private",
             key_name=PEOPLE,
             security_groups=["ping-and-ssh"],
+            wait=True,
+            auto_ip=False,
         )
         made.callback(cloud.delete_server, server.id, wait=True)
         port = next(iter(cloud.network.ports(device_id=server.id)))

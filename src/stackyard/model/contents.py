@@ -43,7 +43,11 @@ class Flavor(Model):
 
     vcpus: int = Field(default=1, ge=1, description="Processors.")
     ram: int = Field(ge=1, description="MiB of memory.")
-    disk: int = Field(default=0, ge=0, description="GiB of disk; 0 is the size of the image.")
+    disk: int = Field(
+        default=1,
+        ge=0,
+        description="GiB of disk; 0 is the size of the image, and for administrators and volumes alone.",
+    )
     ephemeral: int = Field(default=0, ge=0, description="GiB of a second disk.")
     swap: int = Field(default=0, ge=0, description="MiB of a disk for swapping.")
     properties: dict[str, Text] = Field(default_factory=dict, description="Its extra specs, such as `hw:cpu_policy`.")

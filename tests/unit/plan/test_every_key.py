@@ -82,7 +82,7 @@ def contents(kind: str, name: str, **changes: object) -> Change:
     return Change({"contents": {**CONTENTS, kind: changed}}, {"controller/cloud-contents"}, only=True)
 
 
-SIZE = {"vcpus": 2, "ram": 256, "disk": 1, "ephemeral": 1, "swap": 64, "properties": {"hw:watchdog_action": "reset"}}
+SIZE = {"vcpus": 2, "ram": 256, "disk": 2, "ephemeral": 1, "swap": 64, "properties": {"hw:watchdog_action": "reset"}}
 IN_CONTENTS = {
     **{f"contents.flavors.{key}": contents("flavors", "tiny", **{key: value}) for key, value in SIZE.items()},
     "contents.projects.description": contents("projects", "demo", description="Another."),

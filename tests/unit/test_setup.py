@@ -180,7 +180,7 @@ def stale(tmp_path: Path, pid: int) -> list[Path]:
     return [*files, socket]
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1])
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 + 1], ids=["own", "none"])
 def test_the_engine_starts_over_what_a_killed_one_left(shell, programs, tmp_path, pid):
     leftovers = stale(tmp_path, pid)
     checks = "\n".join(f"[[ ! -e {file} ]] || exit 9" for file in leftovers)

@@ -69,7 +69,10 @@ class User(Model):
 
     projects: dict[str, tuple[str, ...]] = Field(description="Project -> roles in it: `{demo: [member]}`.")
     password: str | None = Field(
-        default=None, min_length=1, repr=False, description="Default: one is made, and `stackyard env --user` shows it."
+        default=None,
+        min_length=1,
+        repr=False,
+        description="Default: one is made, and `stackyard env --user NAME` shows it.",
     )
 
 

@@ -129,6 +129,7 @@ KEYS: dict[str, Loc] = {
     "site.origins": ("publish", "origins"),
     "site.ports": ("publish",),
     "site.contents": ("contents",),
+    "site.memory": ("nodes",),
     "node.public": ("networks", "public"),
     "zones": ("nodes",),
 }
@@ -272,7 +273,8 @@ class Values:
 
     def _of_key(self, slot: Slot, expression: str, word: Said | None) -> Decided:
         """A value that the catalogue makes of keys of the site; it is not evaluated when nobody says another."""
-        value = str(self._expression(slot, expression) or "") if word else ""
+        made = self._expression(slot, expression) if word else None
+        value = "" if isinstance(made, Secret) else made or ""
         key = key_of(expression, slot.node.name)
         if not key:
             return Decided(value, f"the catalogue makes it: {value}", LEAVE)
@@ -280,7 +282,8 @@ class Values:
         remedy = f"change `{dotted(key)}`"
         if word and word.text and re.search(rf"\b(site|node)\.{last}\b", expression):
             remedy = f"write `{last}: {word.text}`" + (f" below `{dotted(tuple(above))}`" if above else "")
-        return Decided(value, f"`{dotted(key)}` decides it: {value}", f"{LEAVE}, and {remedy}", key)
+        words = f"`{dotted(key)}` decides it{f': {value}' if value else ''}"
+        return Decided(value, words, f"{LEAVE}, and {remedy}", key)
 
     def _of_server(self, endpoint: Endpoint, part: str, word: Said | None) -> Decided:
         """A port or a public URL: it is said to the container that serves the endpoint."""

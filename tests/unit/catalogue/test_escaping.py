@@ -133,6 +133,7 @@ READERS: dict[str, Callable[[str, Path], Any]] = {
     "sql": read_sql,
     "shell": read_shell,
     "plain": lambda text, _: text.splitlines(),
+    "text": lambda text, _: text.splitlines(),
     "cnf": lambda text, _: text.splitlines(),  # the catalogue has numbers and addresses in it, which are plain
     "erlang": read_erlang,
     "xml": lambda text, _: list(ET.fromstring(text).itertext()),  # noqa: S314
@@ -146,9 +147,17 @@ READERS: dict[str, Callable[[str, Path], Any]] = {
 def value_of(variable: Mapping[str, Any], text: str) -> str:
     """Return a value of the variable's type with the text in it, which fits."""
     if variable["type"] == "json":
-        example = json.loads(variable["example"] or "[]") or [{"user": "x"}]
-        return json.dumps([{key: text if isinstance(old, str) else old for key, old in e.items()} for e in example])
+        return json.dumps(put(json.loads(variable["example"] or "[]") or [{"user": "x"}], text))
     return {"url": "http://192.0.2.10/", "path": "/"}.get(variable["type"], "") + text
+
+
+def put(example: Any, text: str) -> Any:
+    """Return the example with the text in place of each of its texts."""
+    if isinstance(example, dict):
+        return {key: put(each, text) for key, each in example.items()}
+    if isinstance(example, list):
+        return [put(each, text) for each in example]
+    return text if isinstance(example, str) else example
 
 
 def fit(variable: Mapping[str, Any], text: str) -> str:
@@ -162,7 +171,16 @@ def fit(variable: Mapping[str, Any], text: str) -> str:
     return " ".join(text.replace(",", " ").split()) if variable["type"] == "list" else text
 
 
-EXAMPLES = {"host": "192.0.2.10", "hosts": "192.0.2.10,192.0.2.11", "address": "192.0.2.10", "name": "name"}
+PEM = "".join(
+    f"-----BEGIN {kind}-----\nMIIB\n-----END {kind}-----\n" for kind in ("PRIVATE KEY", "CERTIFICATE", "CERTIFICATE")
+)
+EXAMPLES = {
+    "text": PEM,
+    "host": "192.0.2.10",
+    "hosts": "192.0.2.10,192.0.2.11",
+    "address": "192.0.2.10",
+    "name": "name",
+}
 
 
 class Case:

@@ -22,6 +22,7 @@ REBUILT = [
     # All images of Nova but this one wait for the migration, and MariaDB's has it done.
     pytest.param("openstack/nova/migrate.py", {*NOVA, "mariadb"} - {"nova-compute"}),
     pytest.param("openstack/keystone/accounts.py", {"keystone"}),
+    pytest.param("openstack/cloud-contents/contents.py", {"cloud-contents"}),
     pytest.param("openstack/horizon/dashboard.py", {"horizon"}),
     pytest.param("openstack/horizon/static.py", {"horizon"}),
     pytest.param("openstack/horizon/build.py", {"horizon"}),

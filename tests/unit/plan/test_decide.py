@@ -286,7 +286,9 @@ PUBLIC = {"management": "172.31.96.0/24", "tunnel": "172.31.97.0/24", "public": 
 
 
 def test_nodes_that_run_vms_leave_the_public_network_as_they_run() -> None:
-    before, after = resolved("demo", networks=PUBLIC), resolved("demo", networks={**PUBLIC, "public": None})
+    before, after = (
+        resolved("demo", networks={**PUBLIC, **changes}, contents=None) for changes in ({}, {"public": None})
+    )
     made = rendered(after)
     observed = everything(before, rendered(before))
     plan = planned(after, observed, made)
@@ -299,7 +301,9 @@ def test_nodes_that_run_vms_leave_the_public_network_as_they_run() -> None:
 
 
 def test_one_node_alone_leaves_its_network_where_others_are_on_it() -> None:
-    before, after = resolved("demo", networks=PUBLIC), resolved("demo", networks={**PUBLIC, "public": None})
+    before, after = (
+        resolved("demo", networks={**PUBLIC, **changes}, contents=None) for changes in ({}, {"public": None})
+    )
     observed = everything(before, rendered(before))
     plan = decide(after.networks, rendered(after).targets, observed, "compute1")
     assert [join.node for join in plan.joins] == ["compute1"]

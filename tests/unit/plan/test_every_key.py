@@ -139,7 +139,9 @@ CHANGES = {
     ),
     "nodes.zone": Change(node("compute2", zone="gold"), {"controller/nova-zones"}, only=True),
     "nodes.environment": Change(
-        node("compute2", environment=LOUD), on("compute2", "nova-compute", "neutron-ovn-agent"), only=True
+        node("compute2", environment=LOUD),
+        on("compute2", "nova-compute", "nova-migration", "neutron-ovn-agent"),
+        only=True,
     ),
     "nodes.services.environment": Change(
         node("compute2", services={"nova": {"environment": LOUD}}), {"compute2/nova-compute"}, only=True
@@ -147,7 +149,8 @@ CHANGES = {
     "nodes.services.options": Change(
         node("compute2", services={"nova": {"options": DEBUG}}), {"compute2/nova-compute"}, only=True
     ),
-    "containers.enabled": Change({"containers": {"neutron-rpc-server": True}}, only=True),
+    # Compute nodes may offer less memory then.
+    "containers.enabled": Change({"containers": {"neutron-rpc-server": True}}),
     "containers.environment": Change({"containers": {"nova-compute": {"environment": LOUD}}}, COMPUTES, only=True),
     "containers.options": Change({"containers": {"nova-compute": {"options": DEBUG}}}, COMPUTES, only=True),
     "services.environment": Change(
@@ -165,13 +168,13 @@ CHANGES = {
 NODES = {
     "added": Change(
         {"nodes": {**DEMO, "compute3": {"roles": ["compute"]}}},
-        {"controller/nova-zones"},
+        {"controller/nova-zones"} | COMPUTES,  # each offers a smaller part of the machine
         only=True,
         nodes={"compute3"},
     ),
     "removed": Change(
         {"nodes": {name: DEMO[name] for name in ("controller", "compute2")}},
-        {"controller/nova-zones"},
+        {"controller/nova-zones", "compute2/nova-compute"},  # which offers all of the machine
         only=True,
         nodes={"compute1"},
         ends={"compute1"},

@@ -493,6 +493,8 @@ KEYS = {
     "site.public": "networks.public",
     "site.origins": "publish.origins",
     "site.ports": "publish",
+    "site.contents": "contents",
+    "site.memory": "nodes",
     "node.public": "networks.public",
     "node.name": "nodes.two",
     "node.management": "nodes.two.management",
@@ -538,7 +540,7 @@ def test_a_bad_value_is_told_at_the_key_that_it_comes_from(fact: str, tmp_path: 
 
 def test_every_fact_that_expressions_see_has_its_key() -> None:
     placement = place(CATALOGUE, SITE, FACTS, Problems())
-    scope = Scope(SITE, placement, counted(), {})
+    scope = Scope(SITE, placement, counted(), {}, {})
     facts = {
         f"{name}.{key}"
         for name in ("site", "node")

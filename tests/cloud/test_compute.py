@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from stackyard.verify.guest import ensure
+from stackyard.guest.guest import ensure
 
 from demo import COMPUTES, Site, engine
 from stackyard.effects.openstack import Api

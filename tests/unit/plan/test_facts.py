@@ -526,7 +526,7 @@ def test_a_bad_value_is_told_at_the_key_that_it_comes_from(fact: str, tmp_path: 
     tunnel = "  tunnel: 172.31.97.0/24\n"
     text = site.read_text().replace(zone, spread).replace(tunnel, f"{tunnel}  public: 172.31.98.0/24\n")
     text = text.replace("publish: {offset: 20000}\n", "publish:\n  offset: 20000\n  origins: []\n")
-    site.write_text(f"{text}region: here\nencapsulation: vxlan\n")
+    site.write_text(f"{text}region: here\nencapsulation: vxlan\ncontents: {{}}\n")
     known, catalogue = open_site("toy", root)
     with pytest.raises(InputError) as caught:
         resolve(catalogue, known, FACTS, counted())

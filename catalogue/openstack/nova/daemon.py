@@ -16,6 +16,8 @@ What this adds to Nova's own commands:
 - compute starts a VM again that was to move when its disks could not be copied. Nova would leave it in ERROR.
 - compute fetches the kernel of a VM that moves as it does that of a new one: as a file. Nova takes it for a disk, and
   refuses it.
+- compute gives a VM that comes back from a move which is reverted its serial console. Nova leaves it out when the node
+  still has the VM's definition of before, as it would while a VM moves live.
 - compute offers its part of the machine when several compute nodes share that.
 - compute of a node that comes back to the site removes VMs from it that were deleted while it was away. Nova refuses to
   start when a node that it does not know has VMs. So it does still with VMs that its database has never had.
@@ -133,6 +135,15 @@ def fetched_as_file(_: Any, context: Any, path: str, image: str, vm: Any, host: 
         utils.copy_image(src=path, dest=path, host=host, receive=True)
 
 
+def defined_and_running(check: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """Return Nova's check that a VM has its serial ports already, which counts for one that runs."""
+
+    def checked(driver: Any, vm: Any) -> bool:
+        return check(driver, vm) and bool(driver._host.get_guest(vm).is_active())  # noqa: SLF001
+
+    return checked
+
+
 def part(whole: int, nodes: int, place: int) -> int:
     """Return how many of a machine's cores a node of it has; at least one, because no VM fits on none."""
     return max(1, whole // nodes + (place <= whole % nodes))
@@ -184,6 +195,7 @@ def prepare_compute() -> None:
     driver = importlib.import_module("nova.virt.libvirt.driver").LibvirtDriver
     driver.migrate_disk_and_power_off = started_again(driver.migrate_disk_and_power_off)
     driver._try_fetch_image = fetched_as_file  # noqa: SLF001
+    driver._serial_ports_already_defined = defined_and_running(driver._serial_ports_already_defined)  # noqa: SLF001
     copies_by_url(importlib.import_module("nova.virt.libvirt.volume.remotefs").RsyncDriver)
     offer_part(*(int(os.environ.get(f"MACHINE_{name}", usual)) for name, usual in MACHINE.items()))
 

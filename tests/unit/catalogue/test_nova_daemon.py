@@ -84,3 +84,12 @@ def test_what_nova_rolls_back_itself_is_left_to_it(daemon: Any) -> None:
 
     with pytest.raises(Rollback, match="smaller"):
         daemon.started_again(migrate)(None, "context", SimpleNamespace(), "192.0.2.12", "flavor", "network")
+
+
+@pytest.mark.parametrize(
+    ("defined", "active", "said"), [(True, True, True), (True, False, False), (False, True, False)]
+)
+def test_serial_ports_are_those_of_a_vm_that_runs(daemon: Any, defined: bool, active: bool, said: bool) -> None:
+    guest = SimpleNamespace(is_active=lambda: active)
+    driver = SimpleNamespace(_host=SimpleNamespace(get_guest=lambda _: guest))
+    assert daemon.defined_and_running(lambda *_: defined)(driver, "vm") is said

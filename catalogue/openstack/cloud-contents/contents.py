@@ -498,7 +498,23 @@ def in_use(cloud: Cloud, project: str) -> str:
     for kind in ("networks", "routers", "floatingips"):
         if cloud.network.call("GET", f"/v2.0/{kind}?project_id={project}&limit=1")[kind]:
             return f"it has {kind}"
-    return ""
+    return "it has security groups" if any(each["name"] != "default" for each in groups_of(cloud, project)) else ""
+
+
+def groups_of(cloud: Cloud, project: str) -> list[Object]:
+    """The security groups of a project; every one has `default`, which nobody makes."""
+    return cloud.network.all(f"/v2.0/security-groups?project_id={project}", "security_groups")
+
+
+def remove_project(cloud: Cloud, identity: Identity, found: Object) -> None:
+    """Remove a project with the group that came with it, unless somebody uses it."""
+    label = f"project {found['name']}"
+    if reason := in_use(cloud, found["id"]):
+        tell(f"note: {label} is not in the site file any more, and stays: {reason}")
+        return
+    for group in groups_of(cloud, found["id"]):
+        cloud.attempt(label, lambda g=group: cloud.network.call("DELETE", f"/v2.0/security-groups/{g['id']}"))
+    identity.projects.remove(label, found)
 
 
 def reconcile(cloud: Cloud, wanted: dict[str, list[Object]], passwords: dict[str, str]) -> None:
@@ -521,10 +537,7 @@ def reconcile(cloud: Cloud, wanted: dict[str, list[Object]], passwords: dict[str
             for each in identity.users.unwanted(users):
                 identity.users.remove(f"user {each['name']}", each)
             for each in identity.projects.unwanted(projects):
-                if reason := in_use(cloud, each["id"]):
-                    tell(f"note: project {each['name']} is not in the site file any more, and stays: {reason}")
-                else:
-                    identity.projects.remove(f"project {each['name']}", each)
+                remove_project(cloud, identity, each)
         for each in others:
             each.result()
 

@@ -153,6 +153,7 @@ def named(found: dict[str, list[str]]) -> dict[str, list[str]]:
     return {kind: sorted(str(json.loads(text).get("name")) for text in each) for kind, each in found.items()}
 
 
+@pytest.mark.full
 def test_what_people_made_stays(site: Site, file: Path) -> None:
     """Also when it has a name that the file lists, and when the file lists it no more."""
     admin, user = site.cloud, of_user(site)
@@ -177,6 +178,7 @@ def test_what_people_made_stays(site: Site, file: Path) -> None:
         user.network.delete_security_group(group.id)
 
 
+@pytest.mark.full
 def test_what_is_in_use_stays_and_is_told(site: Site, file: Path) -> None:
     user = of_user(site)
     private = user.network.find_network("private")
@@ -191,6 +193,7 @@ def test_what_is_in_use_stays_and_is_told(site: Site, file: Path) -> None:
         user.network.delete_port(port.id)
 
 
+@pytest.mark.full
 def test_what_an_api_refuses_is_told_by_up(site: Site, file: Path) -> None:
     """And nothing is removed for it."""
     wrong = changed(projects={"demo": {"quotas": {"compute": {"coers": 3}}}}, security_groups=None)

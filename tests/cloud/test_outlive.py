@@ -102,12 +102,13 @@ def test_an_interface_that_is_off_when_its_vm_starts_is_switched_on(site, server
 
 
 DEMO = (ROOT / "catalogue/sites/demo.yaml").read_text(encoding="utf-8")
-THIRD = "  compute3: {roles: [compute]}\n"
+THREE = DEMO.replace("nodes:\n", "nodes:\n  compute3: {roles: [compute]}\n")
+INSIDE = DEMO.replace("    public: {external: true}\n", "").replace(", external: public", "")
 CHANGES = {
-    "a node added": DEMO + THIRD,
-    "an option": f"{DEMO}{THIRD}services: {{nova: {{options: {{DEFAULT: {{cpu_allocation_ratio: 3.0}}}}}}}}\n",
+    "a node added": THREE,
+    "an option": f"{THREE}services: {{nova: {{options: {{DEFAULT: {{cpu_allocation_ratio: 3.0}}}}}}}}\n",
     "a node removed, and the option": DEMO,
-    "no public network": DEMO.replace("  public: 198.18.82.0/24\n", ""),
+    "no public network": INSIDE.replace("  public: 198.18.82.0/24\n", ""),
     "a public network": DEMO,
 }
 

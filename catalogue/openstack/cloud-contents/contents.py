@@ -419,6 +419,12 @@ class Networks:
                 self.rules.remove(f"a rule of {label}", each)
         return str(found["id"])
 
+    def forget_rules(self, kept: set[str]) -> None:
+        """Remove this script's rules from default groups that are not listed any more."""
+        gone = {each["id"] for each in self.groups.there if each["name"] == "default"} - kept
+        for each in [each for each in self.rules.there if ours(each) and each["security_group_id"] in gone]:
+            self.rules.remove("a rule of a default security group", each)
+
     @staticmethod
     def same(found: Object, rule: Object) -> bool:
         """Whether a rule is the one that is wanted; from anybody is told in two ways."""
@@ -530,6 +536,7 @@ def reconcile(cloud: Cloud, wanted: dict[str, list[Object]], passwords: dict[str
         if not cloud.problems:  # what could not be made is no reason to remove something
             for each in networks.routers.unwanted(routers):
                 networks.remove_router(each)
+            networks.forget_rules(groups)
             for each in networks.groups.unwanted(groups):
                 networks.groups.remove(f"security group {each['name']}", each)
             for each in networks.networks.unwanted(made):

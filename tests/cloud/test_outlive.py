@@ -113,6 +113,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_of_the_site_leaves_vms_alone(site, servers, tmp_path, change):
     """One after the other, on the running site."""

@@ -31,7 +31,6 @@ DESCRIBED = "2.55"
 ANSWER = 60
 """Seconds that an API has for each part of an answer."""
 DEADLINE, MINUTE, INTERVAL = 300, 60, 1
-BUSY = (403, 409)
 QUOTAS = {"compute": ("/os-quota-sets/{}", "quota_set"), "network": ("/v2.0/quotas/{}", "quota")}
 """API -> where the quotas of a project are, and the key of its answer."""
 Object = dict[str, Any]
@@ -97,7 +96,9 @@ class Cloud:
         self.network.call("GET", "/v2.0/networks?limit=1&fields=id")
 
     def owner(self, name: str | None) -> str:
-        """Id of the project that has something; that of the services when none is named."""
+        """Id of the project that has something; that of the services when none is named. Raises Refused."""
+        if name and name not in self.projects:
+            raise Refused(f"there is no project {name}, because it could not be made")
         return self.projects[name] if name else self.project
 
     def attempt(self, what: str, act: Callable[[], Any]) -> Any:
@@ -132,14 +133,14 @@ def differing(found: Object, wanted: Object) -> Object:
 class Kind:
     """A kind of objects of an API: ``path`` is where its list is, ``one`` and ``many`` are the keys of answers."""
 
-    def __init__(self, api: Api, path: str, one: str, many: str, patch: str = "PUT") -> None:
-        self.api, self.path, self.one, self.many, self.patch = api, path, one, many, patch
-        self.there = api.all(path, many)
+    def __init__(self, api: Api, path: str, one: str, many: str, *, patch: str = "PUT", listed: str = "") -> None:
+        self.api, self.path, self.one, self.patch = api, path, one, patch
+        self.there = api.all(listed or path, many)
 
-    def ensure(self, label: str, match: Object, wanted: Object, fixed: Object | None = None) -> Object | None:
+    def ensure(self, label: str, match: Object, wanted: Object, fixed: Object | None = None) -> Object:
         """The object that ``match`` finds, made if there is none, with all of ``wanted`` if it is ours.
 
-        ``fixed`` cannot change later. Returns None when it belongs to somebody else and is not as it is wanted.
+        ``fixed`` cannot change later. Raises Refused.
         """
         found = [each for each in self.there if not differing(each, match)]
         mine = [each for each in found if ours(each)]
@@ -182,19 +183,16 @@ class Identity:
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
         own = f"?domain_id={cloud.domain}"
-        self.projects = Kind(cloud.identity, "/projects", "project", "projects", "PATCH")
-        self.users = Kind(cloud.identity, "/users", "user", "users", "PATCH")
+        projects, users = f"/projects{own}", f"/users{own}"
+        self.projects = Kind(cloud.identity, "/projects", "project", "projects", patch="PATCH", listed=projects)
+        self.users = Kind(cloud.identity, "/users", "user", "users", patch="PATCH", listed=users)
         self.roles = {each["name"]: each["id"] for each in cloud.identity.all("/roles", "roles")}
-        self.projects.there = cloud.identity.all(f"/projects{own}", "projects")
-        self.users.there = cloud.identity.all(f"/users{own}", "users")
 
-    def project(self, wanted: Object) -> str | None:
+    def project(self, wanted: Object) -> str:
         """A project with its quotas; its id."""
         name = wanted["name"]
         match = {"name": name, "domain_id": self.cloud.domain}
         found = self.projects.ensure(f"project {name}", match, {"description": described(wanted["description"])})
-        if not found:
-            return None
         self.cloud.projects[name] = found["id"]
         if ours(found):
             for api, limits in wanted["quotas"].items():
@@ -240,7 +238,7 @@ class Identity:
         match = {"name": name, "domain_id": self.cloud.domain}
         main = self.cloud.projects.get(next(iter(wanted["projects"]), ""), "")
         found = self.users.ensure(label, match, {"default_project_id": main}, {"password": password})
-        if not found or not ours(found):
+        if not ours(found):
             return None
         if not self.signs_in(name, password):
             self.cloud.identity.call("PATCH", f"/users/{found['id']}", {"user": {"password": password}})
@@ -310,8 +308,13 @@ def image(cloud: Cloud, there: list[Object], wanted: Object) -> None:
         tell(f"{label} is made")
     for each in mine:
         if each["id"] != whole[0]["id"]:
-            cloud.attempt(label, lambda e=each: cloud.image.call("DELETE", f"/v2/images/{e['id']}"))
-            tell(f"{label} of other contents is removed")
+            remove_image(cloud, each, f"{label} of other contents is removed")
+
+
+def remove_image(cloud: Cloud, found: Object, told: str) -> None:
+    """Delete an image, and say so."""
+    cloud.image.call("DELETE", f"/v2/images/{found['id']}")
+    tell(told)
 
 
 def images(cloud: Cloud, wanted: list[Object]) -> None:
@@ -322,14 +325,15 @@ def images(cloud: Cloud, wanted: list[Object]) -> None:
         cloud.attempt(f"image {each['name']}", lambda e=each: image(cloud, there, e))
     for each in there:
         if ours(each) and each["name"] not in names:
-            cloud.attempt(f"image {each['name']}", lambda e=each: cloud.image.call("DELETE", f"/v2/images/{e['id']}"))
-            tell(f"image {each['name']} is removed: the site file has it no more")
+            label = f"image {each['name']}"
+            told = f"{label} is removed: the site file has it no more"
+            cloud.attempt(label, lambda e=each, t=told: remove_image(cloud, e, t))
 
 
 def flavors(cloud: Cloud, wanted: list[Object]) -> None:
     """All flavors; one of another size is another flavor, which takes its place: VMs keep the size that they have."""
-    kind = Kind(cloud.compute, "/flavors", "flavor", "flavors")
-    kind.there = cloud.compute.all("/flavors/detail?is_public=None&limit=1000", "flavors")
+    listed = "/flavors/detail?is_public=None&limit=1000"
+    kind = Kind(cloud.compute, "/flavors", "flavor", "flavors", listed=listed)
     for flavor in wanted:
         cloud.attempt(f"flavor {flavor['name']}", lambda f=flavor: one_flavor(kind, f))
     names = {each["name"] for each in wanted}
@@ -349,7 +353,7 @@ def one_flavor(kind: Kind, wanted: Object) -> None:
             kind.there.remove(each)
             tell(f"{label} of another size is removed")
     found = kind.ensure(label, {"name": name}, {}, {**own, "swap": wanted["swap"]})
-    if found and ours(found):
+    if ours(found):
         path = f"/flavors/{found['id']}/os-extra_specs"
         there = api.call("GET", path)["extra_specs"]
         if changed := differing(there, wanted["properties"]):
@@ -359,6 +363,21 @@ def one_flavor(kind: Kind, wanted: Object) -> None:
 
 
 # ---------------------------------------------------------------- networks
+
+
+def rule(text: str) -> Object:
+    """A rule of a security group for what the site file lets in: `tcp/22`, `icmp from 192.0.2.0/24`."""
+    what, _, source = text.partition(" from ")
+    protocol, _, ports = what.partition("/")
+    first, _, last = ports.partition("-")
+    return {
+        "direction": "ingress",
+        "ethertype": "IPv4",
+        "protocol": None if protocol == "any" else protocol,
+        "port_range_min": int(first) if first else None,
+        "port_range_max": int(last or first) if first else None,
+        "remote_ip_prefix": source or "0.0.0.0/0",
+    }
 
 
 class Networks:
@@ -380,8 +399,6 @@ class Networks:
         match = {"name": name, "project_id": owner}
         change = {"shared": wanted["shared"], "router:external": wanted["external"]}
         found = self.networks.ensure(label, match, change, flat if wanted["external"] else None)
-        if not found:
-            return None
         self.cloud.networks[name] = found
         if not ours(found):
             return None
@@ -406,16 +423,16 @@ class Networks:
             found = next(each for each in self.groups.there if each["name"] == name and each["project_id"] == owner)
         else:
             found = self.groups.ensure(label, {"name": name, "project_id": owner}, {})
-            if not found or not ours(found):
+            if not ours(found):
                 return None
-        wanted_rules = [{"direction": "ingress", "ethertype": "IPv4", **each} for each in wanted["rules"]]
+        wanted_rules = [rule(each) for each in wanted["allow"]]
         there = [each for each in self.rules.there if each["security_group_id"] == found["id"] and ours(each)]
-        for rule in wanted_rules:
-            if not any(self.same(each, rule) for each in there):
-                body = {**rule, "security_group_id": found["id"], "description": MARK}
+        for needed in wanted_rules:
+            if not any(self.same(each, needed) for each in there):
+                body = {**needed, "security_group_id": found["id"], "description": MARK}
                 self.cloud.network.call("POST", self.rules.path, {self.rules.one: body})
         for each in there:
-            if not any(self.same(each, rule) for rule in wanted_rules):
+            if not any(self.same(each, needed) for needed in wanted_rules):
                 self.rules.remove(f"a rule of {label}", each)
         return str(found["id"])
 
@@ -426,11 +443,11 @@ class Networks:
             self.rules.remove("a rule of a default security group", each)
 
     @staticmethod
-    def same(found: Object, rule: Object) -> bool:
+    def same(found: Object, wanted: Object) -> bool:
         """Whether a rule is the one that is wanted; from anybody is told in two ways."""
         anybody = {None, "0.0.0.0/0"}
-        source = found["remote_ip_prefix"], rule["remote_ip_prefix"]
-        rest = {key: value for key, value in rule.items() if key != "remote_ip_prefix"}
+        source = found["remote_ip_prefix"], wanted["remote_ip_prefix"]
+        rest = {key: value for key, value in wanted.items() if key != "remote_ip_prefix"}
         return not differing(found, rest) and (source[0] == source[1] or set(source) <= anybody)
 
     def router(self, wanted: Object) -> str | None:
@@ -438,7 +455,7 @@ class Networks:
         name, label = wanted["name"], f"router {wanted['name']}"
         match = {"name": name, "project_id": self.cloud.owner(wanted["project"])}
         found = self.routers.ensure(label, match, {})
-        if not found or not ours(found):
+        if not ours(found):
             return None
         self.gateway(label, found, wanted["external"])
         path = f"/v2.0/routers/{found['id']}"
@@ -447,7 +464,9 @@ class Networks:
         there = {each["network_id"] for each in inside}
         needed = {self.cloud.networks[each]["id"]: each for each in wanted["networks"] if each in self.cloud.networks}
         for network in needed.keys() - there:
-            subnet = next(each["id"] for each in self.subnets.there if each["network_id"] == network)
+            subnet = next((each["id"] for each in self.subnets.there if each["network_id"] == network), None)
+            if subnet is None:
+                raise Refused(f"network {needed[network]} has no addresses")
             self.cloud.network.call("PUT", f"{path}/add_router_interface", {"subnet_id": subnet})
             tell(f"{label} connects {needed[network]}")
         for network in self.made & (there - needed.keys()):

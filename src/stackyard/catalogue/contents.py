@@ -7,12 +7,15 @@ from ipaddress import IPv4Network
 from itertools import combinations
 from pathlib import Path
 
-from stackyard.catalogue.problems import Loc, shown, suggest
+from stackyard.catalogue.problems import Loc, suggest
 from stackyard.model.contents import CloudNetwork, Contents, Image, Router, SecurityGroup
 from stackyard.model.site import Site
 
 GUEST = "guest"
 """Name of the image that is always there."""
+
+LONGEST = 29
+"""Prefix length of the smallest network: of eight addresses, VMs have four."""
 
 Found = Iterator[tuple[Loc, str, str]]
 
@@ -38,9 +41,10 @@ def problems(site: Site) -> Found:
     for name, image in site.contents.images.items():
         yield from _image(name, image)
     yield from _projects(site.contents)
+    external = next((name for name, each in site.contents.networks.items() if each.external), "")
     for name, network in site.contents.networks.items():
-        yield from _network(site, name, network)
-    yield from _routers(site)
+        yield from _network(site, name, network, external)
+    yield from _routers(site, site.contents)
 
 
 def _image(name: str, image: Image) -> Found:
@@ -51,12 +55,6 @@ def _image(name: str, image: Image) -> Found:
         yield loc, "an image is a file or what a URL gives", "give one of `file` and `url`"
     elif image.url and not image.sha256:
         yield loc, "an image from a URL needs its checksum", "give its `sha256`, as whoever offers it publishes it"
-    elif image.file and not image.file.is_file():
-        yield (
-            (*loc, "file"),
-            f"there is no file {shown(image.file)}",
-            "correct the name; it is relative to the site file",
-        )
 
 
 def _projects(contents: Contents) -> Found:
@@ -87,7 +85,8 @@ def _projects(contents: Contents) -> Found:
             yield loc, f"there is no project {project}", remedy
 
 
-def _network(site: Site, name: str, network: CloudNetwork) -> Found:
+def _network(site: Site, name: str, network: CloudNetwork, external: str) -> Found:
+    """A network has addresses, and gives away its own; ``external`` is the one that is the site's public network."""
     loc: Loc = ("contents", "networks", name)
     addresses = cidr(site, network)
     if network.external and not site.networks.public:
@@ -97,13 +96,12 @@ def _network(site: Site, name: str, network: CloudNetwork) -> Found:
         yield (*loc, "cidr"), f"the site's public network is {site.networks.public}", remedy
     elif addresses is None:
         yield loc, f"{name} has no addresses", "give its `cidr`, as 10.0.0.0/24"
-    first = (
-        next((each for each, other in site.contents.networks.items() if other.external), "") if site.contents else ""
-    )
-    if network.external and name != first:
-        yield loc, f"{first} is the site's public network already", "there can be one external network"
+    if network.external and name != external:
+        yield loc, f"{external} is the site's public network already", "there can be one external network"
     if addresses is None:
         return
+    if addresses.prefixlen > LONGEST:
+        yield (*loc, "cidr"), f"{addresses} is too small", f"choose one of at least {2 ** (32 - LONGEST)} addresses"
     ends = [("gateway", network.gateway)]
     ends += [("pool", each) for each in (network.pool.start, network.pool.end)] if network.pool else []
     for key, address in ends:
@@ -113,11 +111,10 @@ def _network(site: Site, name: str, network: CloudNetwork) -> Found:
         yield (*loc, "pool"), "it ends before it starts", "exchange `start` and `end`"
 
 
-def _routers(site: Site) -> Found:
+def _routers(site: Site, contents: Contents) -> Found:
     """A router connects networks of the section whose addresses differ."""
-    assert site.contents  # noqa: S101 - asked before
-    networks = site.contents.networks
-    for name, router in site.contents.routers.items():
+    networks = contents.networks
+    for name, router in contents.routers.items():
         loc: Loc = ("contents", "routers", name)
         named = [("external", router.external)] if router.external is not None else []
         named += [("networks", each) for each in router.networks]

@@ -149,9 +149,10 @@ def _requirements(host: Host, site: ResolvedSite, plan: Plan, problems: Problems
 
 
 def _flavors(host: Host, site: ResolvedSite) -> Iterator[tuple[Loc, str]]:
-    """Flavors that no node can hold."""
+    """Flavors that no node can hold: compute nodes share the memory of a machine, and a VM may have all processors."""
     flavors = site.site.contents.flavors if site.site.contents else {}
     processors, memory = host.capacity() if flavors else (0, 0)
+    memory //= max(1, sum(bool(node.zone) for node in site.nodes))
     for name, flavor in flavors.items():
         for key, wanted, there, what in (
             ("vcpus", flavor.vcpus, processors, "processors"),

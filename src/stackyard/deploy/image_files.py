@@ -45,7 +45,9 @@ def image_files(host: Host, site: Site, catalogue: Catalogue) -> dict[str, Image
                 checksum = checksum_of(host, image.file)
             except OSError as error:
                 message = f"{shown(image.file)}: {error.strerror}"
-                problems.at(("contents", "images", name, "file"), message, "let this user read it")
+                remedy = "correct the name, which is relative to the site file, or let this user read it"
+                problems.at(("contents", "images", name, "file"), message, remedy)
+                continue
         if image.sha256 and checksum != image.sha256:
             message = f"{shown(image.file or Path())} has the SHA-256 sum {checksum}, and not {image.sha256}"
             problems.at(("contents", "images", name, "sha256"), message, "correct it, or the file")
@@ -60,12 +62,18 @@ def guest_suite(catalogue: Catalogue) -> str:
 
 
 def checksum_of(host: Host, file: Path) -> str:
-    """The SHA-256 sum of a file, which is read again only when it has changed."""
-    status, path = file.stat(), str(file.resolve())
-    known = _known(host)
+    """The SHA-256 sum of a file, which is read again only when it has changed.
+
+    One that is gone counts as it was, if a copy of it is kept. Raises OSError.
+    """
+    path, known = str(file.resolve()), _known(host)
+    before = str(known[path][2]) if path in known else ""
+    if before and not file.exists() and (folder(host) / before).exists():
+        return before
+    status = file.stat()
     entry = [status.st_size, status.st_mtime_ns]
-    if path in known and known[path][:2] == entry:
-        return str(known[path][2])
+    if before and known[path][:2] == entry:
+        return before
     checksum = download.sha256(file)
     if host.is_root():
         content = json.dumps({**known, path: [*entry, checksum]}, indent=2).encode()
@@ -100,7 +108,7 @@ def _bring(name: str, image: Image, path: Path, report: Report) -> None:
     report(Event("started", subject, f"from {image.url or image.file}"))
     try:
         if image.url:
-            download.download(image.url, path, path.name, lambda text: report(Event("progress", subject, text)))
+            download.download(image.url, path, lambda text: report(Event("progress", subject, text)))
         elif image.file:
             download.copy(image.file, path)
     except InputError as error:

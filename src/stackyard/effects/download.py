@@ -1,11 +1,14 @@
-"""Files from a URL, kept by their checksums."""
+"""Files kept under their checksums, from a URL or from another place of this host."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
 
 from stackyard.errors import InputError
 
@@ -22,59 +25,76 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def download(url: str, to: Path, checksum: str, told: Callable[[str], None]) -> None:
-    """Fetch what a URL gives, if ``checksum`` is its SHA-256 sum: then ``to`` is there, complete, else nothing.
+def download(url: str, to: Path, told: Callable[[str], None]) -> None:
+    """Keep what a URL gives, if its SHA-256 sum is the name of ``to``: complete, or not at all.
 
-    Proxies and certificates are those of the environment. Raises InputError.
+    Proxies and certificates are those of the environment, as for a build. Raises InputError.
     """
-    import requests  # noqa: PLC0415 - a tenth of a second
-
-    part = to.parent / f".{to.name}.part"
-    to.parent.mkdir(parents=True, exist_ok=True)
-    seen, done, next_ = hashlib.sha256(), 0, time.monotonic() + TOLD
+    remedy = "correct the `sha256`, if whoever offers the file says this one"
     try:
-        with requests.get(url, stream=True, timeout=ANSWER) as answer, part.open("wb") as stream:
-            if not answer.ok:
-                raise InputError(f"{url} answers {answer.status_code} {answer.reason}", "correct the URL")
-            size = int(answer.headers.get("Content-Length", 0))
-            for block in answer.iter_content(CHUNK):
-                stream.write(block)
-                seen.update(block)
-                done += len(block)
-                if time.monotonic() >= next_:
-                    next_ = time.monotonic() + TOLD
-                    told(f"{done / 1e6:.0f} MB" + (f" of {size / 1e6:.0f} MB" if size else ""))
-        if seen.hexdigest() != checksum:
-            message = f"{url} has the SHA-256 sum {seen.hexdigest()}, and not {checksum}"
-            raise InputError(message, "correct the `sha256`, if whoever offers the file says this one")
-        part.chmod(0o644)
-        part.replace(to)
-    except requests.RequestException as error:
-        raise InputError(f"{url} does not answer: {_reason(error)}", "correct the URL, or try later") from error
-    except OSError as error:
-        raise InputError(f"{part}: {error.strerror}", "make room, or name another place in STACKYARD_STATE") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost cause, without the objects that libraries wrap it in."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return str(error).rpartition("] ")[2] or type(error).__name__
+        _keep(_fetched(url, told), to, url, remedy)
+    except HTTPError as error:
+        raise InputError(f"{url} answers {error.code} {error.reason}", "correct the URL") from error
+    except (URLError, TimeoutError, ConnectionError, HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        said = getattr(reason, "strerror", "") or str(reason) or type(reason).__name__
+        raise InputError(f"{url} does not answer: {said}", "correct the URL, or try later") from error
 
 
 def copy(file: Path, to: Path) -> None:
-    """Copy a file to a place that every user can read it in, complete or not at all. Raises InputError."""
-    part = to.parent / f".{to.name}.part"
-    to.parent.mkdir(parents=True, exist_ok=True)
+    """Keep a copy of a file that every user can read, if its SHA-256 sum is still the name of ``to``.
+
+    Complete, or not at all. Raises InputError.
+    """
+    _keep(_read(file), to, str(file), "it was changed meanwhile: run this again")
+
+
+def _keep(blocks: Iterable[bytes], to: Path, origin: str, remedy: str) -> None:
+    """Write blocks to a file whose name is their SHA-256 sum. Raises InputError when it is not, or without room."""
+    part, seen = to.parent / f".{to.name}.part", hashlib.sha256()
     try:
-        with file.open("rb") as source, part.open("wb") as stream:
-            while block := source.read(CHUNK):
-                stream.write(block)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        stream = part.open("wb")
+    except OSError as error:
+        raise InputError(f"{part}: {error.strerror}", "run as root (sudo), or make room") from error
+    try:
+        with stream:
+            for block in blocks:
+                _write(stream.write, block, part)
+                seen.update(block)
+        if seen.hexdigest() != to.name:
+            raise InputError(f"{origin} has the SHA-256 sum {seen.hexdigest()}, and not {to.name}", remedy)
         part.chmod(0o644)
         part.replace(to)
-    except OSError as error:
-        raise InputError(f"{error.filename}: {error.strerror}", "make room, or let this user read it") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _write(write: Callable[[bytes], object], block: bytes, part: Path) -> None:
+    try:
+        write(block)
+    except OSError as error:
+        raise InputError(f"{part}: {error.strerror}", "make room, or name another place in STACKYARD_STATE") from error
+
+
+def _fetched(url: str, told: Callable[[str], None]) -> Iterator[bytes]:
+    done, next_ = 0, time.monotonic() + TOLD
+    with urlopen(url, timeout=ANSWER) as answer:  # noqa: S310 - the model lets in http and https
+        size = int(answer.headers.get("Content-Length") or 0)
+        while block := answer.read(CHUNK):
+            yield block
+            done += len(block)
+            if time.monotonic() >= next_:
+                next_ = time.monotonic() + TOLD
+                told(f"{done / 1e6:.0f} MB" + (f" of {size / 1e6:.0f} MB" if size else ""))
+    if done < size:
+        raise URLError(f"it ended after {done} of {size} bytes")
+
+
+def _read(file: Path) -> Iterator[bytes]:
+    try:
+        with file.open("rb") as stream:
+            while block := stream.read(CHUNK):
+                yield block
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}", "let this user read it") from error

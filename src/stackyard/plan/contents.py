@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from stackyard.catalogue.contents import GUEST, cidr
-from stackyard.model.contents import CloudNetwork, SecurityGroup
+from stackyard.model.contents import CloudNetwork
 from stackyard.model.site import Site
 
 FOLDER = "/run/images"
@@ -47,15 +47,11 @@ def described(site: Site, files: Mapping[str, ImageFile]) -> dict[str, Any]:
         if name in files
     ]
     made["networks"] = [{**each, **_addresses(site, contents.networks[each["name"]])} for each in made["networks"]]
-    made["security_groups"] = [
-        {"name": name, "project": group.project, "rules": _rules(group)}
-        for name, group in contents.security_groups.items()
-    ]
     return made
 
 
 def _images(site: Site) -> dict[str, dict[str, Any]]:
-    """Name -> what Glance is told of each image."""
+    """Name -> what is said of each image, beside its contents."""
     assert site.contents  # noqa: S101 - asked before
     keys = {"format", "properties", "visibility", "min_disk", "min_ram"}
     guest = {"format": "raw", "properties": {}, "visibility": "public", "min_disk": 0, "min_ram": 0}
@@ -74,21 +70,3 @@ def _addresses(site: Site, network: CloudNetwork) -> dict[str, Any]:
     if network.external and not pool:
         pool = {"start": str(addresses[addresses.num_addresses // 2]), "end": str(addresses[-2])}
     return {"cidr": str(addresses), "gateway": str(gateway), "pool": pool}
-
-
-def _rules(group: SecurityGroup) -> list[dict[str, Any]]:
-    """Rules as Neutron has them."""
-    rules = []
-    for text in group.allow:
-        what, _, source = text.partition(" from ")
-        protocol, _, ports = what.partition("/")
-        first, _, last = ports.partition("-")
-        rules.append(
-            {
-                "protocol": None if protocol == "any" else protocol,
-                "port_range_min": int(first) if first else None,
-                "port_range_max": int(last or first) if first else None,
-                "remote_ip_prefix": source or "0.0.0.0/0",
-            }
-        )
-    return rules

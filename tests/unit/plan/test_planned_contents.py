@@ -76,22 +76,10 @@ def test_passwords_are_secrets_and_may_be_given() -> None:
     assert "it's given" not in json.dumps(dict(job(site).values))
 
 
-@pytest.mark.parametrize(
-    ("text", "rule"),
-    [
-        ("icmp", ("icmp", None, None, "0.0.0.0/0")),
-        ("any", (None, None, None, "0.0.0.0/0")),
-        ("tcp/22", ("tcp", 22, 22, "0.0.0.0/0")),
-        ("udp/5000-5010 from 192.0.2.0/24", ("udp", 5000, 5010, "192.0.2.0/24")),
-        ("tcp", ("tcp", None, None, "0.0.0.0/0")),
-    ],
-)
-def test_rules_are_neutrons(text: str, rule: tuple[object, ...]) -> None:
-    group = SecurityGroup(project="demo", allow=(text,))
-    site = resolved("demo", contents={"projects": {"demo": {}}, "security_groups": {"g": group.model_dump()}})
-    (made,) = told(site)["security_groups"]
-    keys = ("protocol", "port_range_min", "port_range_max", "remote_ip_prefix")
-    assert made["rules"] == [dict(zip(keys, rule, strict=True))]
+def test_what_groups_let_in_is_told_as_it_is_written() -> None:
+    group = {"project": "demo", "allow": ["icmp", "tcp/22 from 192.0.2.0/24"]}
+    site = resolved("demo", contents={"projects": {"demo": {}}, "security_groups": {"g": group}})
+    assert told(site)["security_groups"] == [{"name": "g", **group}]
 
 
 @pytest.mark.parametrize("text", ["ssh", "tcp/", "tcp/22,23", "icmp/8", "tcp/22 to 192.0.2.0/24", "TCP/22"])

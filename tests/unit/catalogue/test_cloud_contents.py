@@ -1,0 +1,56 @@
+"""The script that makes the contents of a cloud, as far as it can be decided without one."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FILE = Path(__file__).parents[3] / "catalogue/openstack/cloud-contents/contents.py"
+
+
+@pytest.fixture(scope="module")
+def contents() -> Any:
+    spec = importlib.util.spec_from_file_location("cloud_contents", FILE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("icmp", ("icmp", None, None, "0.0.0.0/0")),
+        ("any", (None, None, None, "0.0.0.0/0")),
+        ("tcp/22", ("tcp", 22, 22, "0.0.0.0/0")),
+        ("udp/5000-5010 from 192.0.2.0/24", ("udp", 5000, 5010, "192.0.2.0/24")),
+        ("tcp", ("tcp", None, None, "0.0.0.0/0")),
+    ],
+)
+def test_rules_are_neutrons(contents: Any, text: str, values: tuple[object, ...]) -> None:
+    keys = ("protocol", "port_range_min", "port_range_max", "remote_ip_prefix")
+    wanted = {"direction": "ingress", "ethertype": "IPv4", **dict(zip(keys, values, strict=True))}
+    assert contents.rule(text) == wanted
+
+
+@pytest.mark.parametrize(("there", "same"), [(None, True), ("0.0.0.0/0", True), ("192.0.2.0/24", False)])
+def test_a_rule_for_anybody_is_told_in_two_ways(contents: Any, there: str | None, same: bool) -> None:
+    wanted = contents.rule("tcp/22")
+    assert contents.Networks.same({**wanted, "remote_ip_prefix": there}, wanted) is same
+
+
+@pytest.mark.parametrize(
+    ("found", "ours"),
+    [
+        ({"description": "Made from the site file."}, True),
+        ({"description": "Made from the site file. For a first look."}, True),
+        ({"description": "Mine"}, False),
+        ({"description": None}, False),
+        ({"made_from": "Made from the site file."}, True),
+        ({}, False),
+    ],
+)
+def test_only_what_has_the_mark_is_ours(contents: Any, found: dict[str, Any], ours: bool) -> None:
+    assert contents.ours(found) is ours

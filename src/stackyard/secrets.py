@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets as randomness
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -14,11 +16,13 @@ from typing import Literal
 from stackyard.effects.files import write_atomically
 from stackyard.errors import InputError
 
-Kind = Literal["password", "key", "certificate"]
+Kind = Literal["password", "key", "cephx", "certificate"]
 
 REDACTED = "********"
 VERSION = 1
 KEY_BYTES = 32
+CEPHX = struct.Struct("<HIIH16s")
+"""Kind (1: AES), seconds and nanoseconds since 1970, length, and a key of Ceph (src/auth/Crypto.cc)."""
 AUTHORITY = "site/authority"
 """The site's own authority, which signs its certificates: private key and certificate. No container has it."""
 
@@ -64,7 +68,9 @@ class Holder:
 
 
 def generate(kind: Kind) -> str:
-    """A new secret: ``password`` is 32 URL-safe characters, ``key`` URL-safe base64 of 32 bytes."""
+    """A new secret: ``password`` is 32 URL-safe characters, ``key`` URL-safe base64 of 32 bytes, ``cephx`` base64."""
+    if kind == "cephx":
+        return base64.b64encode(CEPHX.pack(1, 0, 0, CEPHX.size - 12, randomness.token_bytes(16))).decode()
     if kind == "key":
         return base64.urlsafe_b64encode(randomness.token_bytes(KEY_BYTES)).decode()
     return randomness.token_urlsafe(24)
@@ -76,11 +82,27 @@ def unfit(kind: Kind, value: str) -> str:
         return "is made for each node, by the site's own authority"
     if not value:
         return "is empty"
-    try:
-        fits = kind != "key" or len(base64.urlsafe_b64decode(value)) == KEY_BYTES
-    except ValueError:
-        fits = False
-    return "" if fits else f"is not a key: URL-safe base64 of {KEY_BYTES} bytes"
+    return "" if kind not in _FORMS or _FORMS[kind][0](value) else f"is not a key: {_FORMS[kind][1]}"
+
+
+def _is_key(value: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return len(base64.urlsafe_b64decode(value)) == KEY_BYTES
+    return False
+
+
+def _is_cephx(value: str) -> bool:
+    with contextlib.suppress(ValueError, struct.error):
+        kind, _, _, length, _ = CEPHX.unpack(base64.b64decode(value, validate=True))
+        return bool(kind == 1 and length == CEPHX.size - 12)
+    return False
+
+
+_FORMS: dict[Kind, tuple[Callable[[str], bool], str]] = {
+    "key": (_is_key, f"URL-safe base64 of {KEY_BYTES} bytes"),
+    "cephx": (_is_cephx, "base64 of 28 bytes, for cephx"),
+}
+"""Kind of secret with a form of its own -> whether a value has it, and what it looks like."""
 
 
 class Secrets:

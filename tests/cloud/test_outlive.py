@@ -114,7 +114,9 @@ CHANGES = {
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(
+    "change", [pytest.param(each, marks=pytest.mark.full) if "public" in each else each for each in CHANGES]
+)
 def test_a_change_of_the_site_leaves_vms_alone(site, servers, tmp_path, change):
     """One after the other, on the running site."""
     file = tmp_path / "changed.yaml"

@@ -9,7 +9,7 @@ from demo import Site, failed
 from stackyard.catalogue import site_path
 from tool import STATE
 
-pytestmark = [pytest.mark.cloud, pytest.mark.long]
+pytestmark = [pytest.mark.cloud, pytest.mark.full]
 
 GIVEN = "contrail-123"
 NOVA = ("DATABASE_PASSWORD", "KEYSTONE_PASSWORD", "RABBIT_PASSWORD")

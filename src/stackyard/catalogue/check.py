@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -330,6 +330,7 @@ def _container(catalogue: Catalogue, here: _Place, made: Container, loc: Loc, *,
             remedy = suggest(made.image, catalogue.images, "the structure has")
             here.add((*loc, "image"), f"image `{made.image}` is not in the structure", remedy)
         return
+    _instead(catalogue, here, made, loc)
     if _privileged(made) and not made.why:
         here.add(loc, "has privileges and does not say why", "add `why:` with one sentence")
     runtime = catalogue.effective(made.image)
@@ -340,6 +341,24 @@ def _container(catalogue: Catalogue, here: _Place, made: Container, loc: Loc, *,
                 part = name if key == "environment" else index
                 remedy = suggest(name, runtime.contract, "its contract has")
                 here.add((*loc, key, part), f"`{name}` is not in the contract of {made.image}", remedy)
+
+
+def _instead(catalogue: Catalogue, here: _Place, made: Container, loc: Loc) -> None:
+    """Other images of a container are of its service; what they depend on can be said."""
+    service, _ = catalogue.images[made.image]
+    for what, image in made.instead.items():
+        if image not in service.images:
+            remedy = suggest(image, service.images, "the service has")
+            here.add((*loc, "instead", what), f"image `{image}` is not of the service", remedy)
+            continue
+        variable, equals, value = what.partition("=")
+        known: Iterable[str] = catalogue.effective(image).contract if equals else catalogue.containers
+        if variable not in known:
+            kind = f"in the contract of {image}" if equals else "a container"
+            here.add((*loc, "instead", what), f"`{variable}` is not {kind}", suggest(variable, known, "there are"))
+        elif equals and value not in catalogue.effective(image).contract[variable].values:
+            remedy = suggest(value, catalogue.effective(image).contract[variable].values, "it has")
+            here.add((*loc, "instead", what), f"`{variable}` has no value `{value}`", remedy)
 
 
 def _privileged(made: Container) -> bool:

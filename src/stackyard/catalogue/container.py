@@ -103,7 +103,7 @@ def served(catalogue: Catalogue, image: str) -> dict[str, Endpoint]:
     return {
         name: endpoint
         for name, endpoint in service.endpoints.items()
-        if endpoint.container in service.containers and service.containers[endpoint.container].image == image
+        if endpoint.container in service.containers and image in service.containers[endpoint.container].possible
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from ipaddress import ip_address
 from itertools import combinations
 from pathlib import Path
@@ -23,6 +24,7 @@ from stackyard.entrypoint.values import parse as parse_value
 from stackyard.errors import InputError
 from stackyard.model.publish import Address
 from stackyard.model.sdn import Sdn
+from stackyard.model.service import Service
 from stackyard.model.site import ContainerOverrides, Network, Overrides, Repository, Site
 
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -50,6 +52,8 @@ def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, 
     area = sdns(root)[site.sdn].parent
     for loc, message, remedy in programs.problems(site, area, catalogue.back_end, programs.taken(catalogue.defined)):
         problems.at(loc, message, remedy)
+    site = _switched(catalogue, site)
+    catalogue = _chosen(catalogue, site)
     _against(catalogue, site, problems)
     problems.check()
     return site, catalogue
@@ -183,6 +187,51 @@ def _address(loc: Loc, address: Address, network: Network) -> Found:
     elif not int(first) <= int(address) <= int(last):
         message = f"{address} is not for a node: the first two and the last of {network} have uses of their own"
         yield loc, message, f"choose one from {ip_address(int(first))} to {ip_address(int(last))}"
+
+
+def _switched(catalogue: Catalogue, site: Site) -> Site:
+    """The site with each container that it switches on or off by the name of a service."""
+    containers: dict[str, bool | ContainerOverrides] = {}
+    for name, said in site.containers.items():
+        service = catalogue.defined.get(name)
+        if service and name not in service.containers and isinstance(said, bool):
+            optional = [each for each, container in service.containers.items() if container.optional]
+            containers |= {each: said for each in optional if each not in site.containers}
+            if optional:
+                continue
+        containers[name] = said
+    return site.model_copy(update={"containers": containers})
+
+
+def _chosen(catalogue: Catalogue, site: Site) -> Catalogue:
+    """The catalogue whose containers run the images that they have in this site."""
+
+    def chosen(service: Service) -> Service:
+        made = {
+            name: each.model_copy(update={"image": image})
+            for name, each in service.containers.items()
+            for image in [
+                next((i for what, i in each.instead.items() if _says(catalogue, site, service, name, what)), "")
+            ]
+            if image
+        }
+        return service.model_copy(update={"containers": {**service.containers, **made}}) if made else service
+
+    services, defined = (
+        {name: chosen(each) for name, each in table.items()} for table in (catalogue.services, catalogue.defined)
+    )
+    return replace(catalogue, services=services, defined=defined, _remembered={})
+
+
+def _says(catalogue: Catalogue, site: Site, service: Service, container: str, what: str) -> bool:
+    """Whether a site runs the container, or gives the value, on which the image of a container depends."""
+    variable, equals, value = what.partition("=")
+    if not equals:
+        found = catalogue.containers.get(what)
+        return found is not None and site.runs(what, default=not found.optional)
+    levels = (site.container(container), site.services.get(service.service))
+    given = [level.environment[variable] for level in levels if level and variable in level.environment]
+    return [*given, site.settings.get(variable)][0] == value
 
 
 def _against(catalogue: Catalogue, site: Site, problems: Problems) -> None:

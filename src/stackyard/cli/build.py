@@ -106,11 +106,15 @@ def _usual(catalogue: Catalogue) -> dict[str, Container]:
 
 
 def switched_off(catalogue: Catalogue, site: Site) -> set[str]:
-    """Images that only optional containers run, none of which the site has switched on."""
-    runs: dict[str, bool] = {}
+    """Images that only containers run which the site has not switched on, or which run another in this site."""
+    runs: set[str] = set()
+    might: set[str] = set()
     for name, each in catalogue.containers.items():
-        runs[each.image] = runs.get(each.image, False) or site.runs(name, default=not each.optional)
-    return {image for image, on in runs.items() if not on}
+        might |= each.possible
+        if site.runs(name, default=not each.optional):
+            runs.add(each.image)
+    bases = {catalogue.images[name][1].base for name in runs if name in catalogue.images}
+    return might - runs - bases
 
 
 def selected(

@@ -245,7 +245,7 @@ class RecipeBuilder(SharedStages):
     def _container(self, name: str, service: Service, found: Found | None) -> Instruction:
         """The folder that tells the entrypoint what to do; on a published image, as it was ``found``."""
         data = container_json(self.catalogue, name)
-        arguments = [each.arguments for each in service.containers.values() if each.image == name]
+        arguments = [each.arguments for each in service.containers.values() if name in each.possible]
         files = sources.container_files(self.catalogue, name, data | {"arguments": arguments})
         self.put(f"containers/{name}/container.json", _json(published.handed_over(data, found) if found else data))
         inputs = {

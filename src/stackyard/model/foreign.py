@@ -32,18 +32,15 @@ class Foreign(Model):
         default_factory=dict, description="Other system -> its variables; images pass over them."
     )
     images: dict[str, Gone] = Field(default_factory=dict, description="Image of the past -> what became of it.")
-    planned: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="What the catalogue does not have yet -> names of its images."
-    )
     structure: dict[str, str] = Field(
         default_factory=dict, description="Key of earlier structure files -> what says it today."
     )
 
     def explained(self, name: str) -> str:
         """Why there is no image of that name; empty when nothing is known of it."""
-        if name in self.images:
-            gone = self.images[name]
-            does = "does" if len(gone.now) == 1 else "do"
-            work = f"{' and '.join(gone.now)} {does} its work" if gone.now else "nothing takes its place"
-            return f"gone since {gone.since}: {gone.help}; {work}"
-        return next((f"not there yet: {title}" for title, names in self.planned.items() if name in names), "")
+        if name not in self.images:
+            return ""
+        gone = self.images[name]
+        does = "does" if len(gone.now) == 1 else "do"
+        work = f"{' and '.join(gone.now)} {does} its work" if gone.now else "nothing takes its place"
+        return f"gone since {gone.since}: {gone.help}; {work}"

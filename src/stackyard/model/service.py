@@ -71,10 +71,11 @@ class Variable(Model):
         description="Name of the site's secret, `<service>/<purpose>`. All who name it have one value: made, or given "
         "in the site file to that service or to all.",
     )
-    generate: Literal["password", "key", "certificate"] = Field(
+    generate: Literal["password", "key", "cephx", "certificate"] = Field(
         default="password",
-        description="How the secret is made: a password, URL-safe base64 of 32 random bytes, or a certificate for each "
-        "node, by the site's own authority: PEM of its private key, itself, and the authority's.",
+        description="How the secret is made: a password, URL-safe base64 of 32 random bytes, a key of cephx, "
+        "or a certificate for each node, by the site's own authority: PEM of its private key, itself, "
+        "and the authority's.",
     )
     opt_in: bool = Field(default=False, description="In a site, given only to containers that ask for it by `opt_in`.")
     collects: str | None = Field(
@@ -362,6 +363,9 @@ class Registration(Model):
 
     type: str = Field(description="Type of the service there.")
     name: str = Field(description="Name of the service there.")
+    also: dict[str, str] = Field(
+        default_factory=dict, description="Type of old, which older clients look for -> name of that service there."
+    )
 
 
 class Endpoint(Model):
@@ -386,6 +390,11 @@ class Container(Model):
     """One container of a compose project."""
 
     image: str = Field(description="Image that it runs.")
+    instead: dict[str, str] = Field(
+        default_factory=dict,
+        description="What the site says -> image of the same service that it runs then; the first that holds. `NAME`: "
+        "it runs that container. `VARIABLE=value`: it gives the container, its service or all that value.",
+    )
     project: str = Field(
         description="Compose project it belongs to: a directory with `docker-compose.yml` and `common.env`."
     )
@@ -426,6 +435,11 @@ class Container(Model):
     environment: dict[str, str] = Field(default_factory=dict, description="Variable -> expression of the site.")
     stop_seconds: int = Field(default=10, description="Time to end before it is killed.")
     opt_in: tuple[str, ...] = Field(default=(), description="Opt-in variables of the contract that it is given.")
+
+    @property
+    def possible(self) -> frozenset[str]:
+        """Images that it runs, in one site or another."""
+        return frozenset({self.image, *self.instead.values()})
 
 
 class Service(Runtime):

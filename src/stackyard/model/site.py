@@ -153,7 +153,9 @@ class Site(Model):
     )
     nodes: dict[str, Node] = Field(min_length=1, description="Name -> node.")
     containers: dict[str, bool | ContainerOverrides] = Field(
-        default_factory=dict, description="Container -> switched on or off, where it is optional, or what holds for it."
+        default_factory=dict,
+        description="Container -> switched on or off, where it is optional, or what holds for it. A service -> all of "
+        "its optional containers, switched on or off.",
     )
     services: dict[str, Overrides] = Field(
         default_factory=dict, description="Service -> what holds for all of its containers."

@@ -372,7 +372,8 @@ def declared(catalogue: Catalogue, scope: Scope, problems: Problems) -> dict[str
         entry = catalogue.endpoints[name].registered
         if entry and endpoint.hosts:
             urls = {"internal": endpoint.url, **({"public": endpoint.public} if endpoint.public else {})}
-            found.setdefault(REGISTERED, []).append({"type": entry.type, "service": entry.name, **urls})
+            for type_, service in {entry.type: entry.name, **entry.also}.items():
+                found.setdefault(REGISTERED, []).append({"type": type_, "service": service, **urls})
     return {kind: tuple(items) for kind, items in found.items()}
 
 

@@ -48,7 +48,7 @@ containers:
 """
 ROOT = catalogue_root()
 FOREIGN = load(ROOT, "2026.2", "ovn").foreign
-GONE = [*FOREIGN.images, *(name for names in FOREIGN.planned.values() for name in names)]
+GONE = list(FOREIGN.images)
 
 
 @pytest.fixture

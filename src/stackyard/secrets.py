@@ -142,6 +142,10 @@ class Secrets:
         """Keep a value that somebody chose, in place of the one that there may be."""
         self._values[name] = value
 
+    def reveal(self) -> tuple[str, ...]:
+        """All of them, for what takes secrets out of a text."""
+        return tuple(self._values.values())
+
     def dump(self) -> bytes:
         """The file's content."""
         document = {"version": VERSION, "secrets": dict(sorted(self._values.items()))}

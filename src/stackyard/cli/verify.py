@@ -22,7 +22,7 @@ from stackyard.verify.clean import DEADLINE as CLEANING
 from stackyard.verify.clean import clean, prefix
 from stackyard.verify.cloud import Cloud
 from stackyard.verify.run import DEADLINE, verify
-from stackyard.verify.target import credentials, hosts, local, target
+from stackyard.verify.target import credentials, has_volumes, hosts, local, target
 
 FAILED = 1
 TAG = "run"
@@ -76,7 +76,7 @@ def command(
     left = f"what was made stays; delete it with: {again}" if keep else f"to be sure that nothing is left: {again}"
     with reporter(f"verify {model.site}", output=output) as report:
         if only_clean:
-            cloud = Cloud(Api(credentials(resolved), local(resolved.urls)))
+            cloud = Cloud(Api(credentials(resolved), local(resolved.urls)), volumes=has_volumes(resolved))
             cloud.limit("deleting", CLEANING)
             end_left(host.engine, f"{prefix(tag)}{resolved.name}-")
             cloud.sign_in()

@@ -16,11 +16,15 @@ MOST = 1_000_000
 
 @dataclass(frozen=True)
 class Answer:
-    """Status of HTTP and the text of an answer; without one, ``reason`` in place of both."""
+    """Status of HTTP and the text of an answer; without one, ``reason`` in place of both.
+
+    ``location`` is where a redirection leads.
+    """
 
     status: int = 0
     text: str = ""
     reason: str = ""
+    location: str = ""
 
 
 class _Stay(HTTPRedirectHandler):
@@ -50,7 +54,8 @@ def _ask(url: str, timeout: float) -> Answer:
             return Answer(answer.status, answer.read(MOST).decode(errors="replace"))
     except HTTPError as error:
         with error:
-            return Answer(error.code, error.read(MOST).decode(errors="replace"))
+            location = error.headers.get("Location") or ""
+            return Answer(error.code, error.read(MOST).decode(errors="replace"), location=location)
     except (URLError, OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         said = getattr(reason, "verify_message", "") or getattr(reason, "strerror", "") or str(reason)

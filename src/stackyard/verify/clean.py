@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stackyard.effects.openstack import ApiError
-from stackyard.verify.cloud import KINDS, Cloud, OutOfTimeError, Resource
+from stackyard.verify.cloud import Cloud, OutOfTimeError, Resource
 from stackyard.verify.wait import until
 
 PREFIX = "stackyard-verify-"
@@ -42,7 +42,7 @@ class _Cleaner:
         """Ask for what is not asked for yet, and return what is left, with the reasons."""
         there: set[str] = set()
         left: list[str] = []
-        for kind, where in KINDS.items():
+        for kind, where in self._cloud.kinds.items():
             try:
                 resources = self._cloud.of_kind(kind, self._names)
                 there |= {kind} if resources else set()

@@ -22,6 +22,9 @@ PATIENCE = TIMEOUT
 IMPATIENCE = 5.0
 """Seconds that it has when it did not answer the last time that it was asked the like."""
 
+VOLUMES = "block-storage"
+"""Type of the service of volumes, which only some sites have."""
+
 _PING: dict[str, Any] = {"protocol": "icmp"}
 _HTTP: dict[str, Any] = {"protocol": "tcp", "port_range_min": PORT, "port_range_max": PORT}
 _ANYBODY: dict[str, Any] = {"direction": "ingress", "ethertype": "IPv4", "remote_ip_prefix": "0.0.0.0/0"}
@@ -122,12 +125,14 @@ KINDS = {
     "server": _Kind("compute", "/servers", "servers"),
     "port": _Kind("network", "/v2.0/ports", "ports", held_by="server"),
     "network": _Kind("network", "/v2.0/networks", "networks", held_by="port"),
+    "volume": _Kind(VOLUMES, "/volumes", "volumes", held_by="server"),
     "security group": _Kind("network", "/v2.0/security-groups", "security_groups", held_by="port"),
     "flavor": _Kind("compute", "/flavors", "flavors", "?is_public=None"),
     "image": _Kind("image", "/v2/images", "images", "?limit=1000"),
 }
 """In the order in which they can be deleted."""
 SERVICES = ("compute", "image", "network")
+"""Types of the services that every site has."""
 
 
 class OutOfTimeError(StackyardError):
@@ -140,8 +145,10 @@ class Cloud:
     With a ``limit``, OutOfTimeError when the time for all calls together is over.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, *, volumes: bool = False) -> None:
         self._api = api
+        self.services = (*SERVICES, VOLUMES) if volumes else SERVICES
+        self.kinds = {name: kind for name, kind in KINDS.items() if kind.service in self.services}
         self._silent: set[str] = set()
         self._end = float("inf")
         self._late = ""
@@ -175,13 +182,14 @@ class Cloud:
 
     def sign_in(self) -> dict[str, str]:
         """Sign in, and return where the APIs are."""
-        return {service: self._api.url(service, self._patience("")) for service in SERVICES}
+        return {service: self._api.url(service, self._patience("")) for service in self.services}
 
     def endpoints(self) -> dict[str, str]:
         """Sign in, ask each API something, and return where they are."""
         found = self.sign_in()
-        for kind in ("server", "image", "network"):
-            self.of_kind(kind, "-")
+        for kind in ("server", "image", "network", "volume"):
+            if kind in self.kinds:
+                self.of_kind(kind, "-")
         return found
 
     def computes(self, binary: str) -> list[Compute]:
@@ -300,6 +308,23 @@ class Cloud:
         body: dict[str, Any] = {"os-getConsoleOutput": {}}
         path = f"/servers/{server_id}/action"
         return str(self._call("compute", "POST", path, body=body)["output"] or "")
+
+    def make_volume(self, name: str) -> str:
+        """Ask for a volume of 1 GiB, and return its id."""
+        return str(self._call(VOLUMES, "POST", "/volumes", body={"volume": {"name": name, "size": 1}})["volume"]["id"])
+
+    def volume(self, volume_id: str) -> str:
+        """Return the status of a volume."""
+        return str(self._call(VOLUMES, "GET", f"/volumes/{volume_id}")["volume"]["status"])
+
+    def attach(self, server_id: str, volume_id: str) -> None:
+        """Ask for a volume to become a disk of a VM."""
+        body = {"volumeAttachment": {"volumeId": volume_id}}
+        self._call("compute", "POST", f"/servers/{server_id}/os-volume_attachments", body=body)
+
+    def detach(self, server_id: str, volume_id: str) -> None:
+        """Ask for a disk to leave a VM."""
+        self._call("compute", "DELETE", f"/servers/{server_id}/os-volume_attachments/{volume_id}")
 
     def of_kind(self, kind: str, prefix: str) -> list[Resource]:
         """Return the resources of a kind whose names begin so."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stackyard.verify.checks import guests, make, site, wire
+from stackyard.verify.checks import guests, make, site, volumes, wire
 from stackyard.verify.context import Run
 from stackyard.verify.outcome import Finding
 from stackyard.verify.target import Target
@@ -30,6 +30,12 @@ PHASES = (
         needs=("sign in",),
         applies=lambda target: any(url.base != url.local for url in target.urls),
         hint="docs/publish.md has what a proxy has to forward, and the headers that it has to add",
+    ),
+    Phase(
+        "pages",
+        site.pages,
+        applies=lambda target: bool(site.has_pages(target)),
+        hint="`stackyard status` tells what does not work, `stackyard logs CONTAINER` why",
     ),
     Phase(
         "leftovers",
@@ -84,6 +90,13 @@ PHASES = (
         guests.tcp,
         needs=("ping",),
         hint="pings that pass where TCP hangs: look at MTU, checksums and segmentation offload",
+    ),
+    Phase(
+        "volume",
+        volumes.volume,
+        needs=("metadata",),
+        applies=lambda target: target.volumes,
+        hint="`stackyard logs` of the volume service, and of what stores volumes",
     ),
     Phase(
         "wire",

@@ -37,7 +37,8 @@ def verify(
 
     Deleting has a deadline of its own. ``causes`` is asked when a check fails.
     """
-    run = Run(target, Cloud(api), report, tuple(Capture(engine, point) for point in target.capture_points), causes)
+    captures = tuple(Capture(engine, point) for point in target.capture_points)
+    run = Run(target, Cloud(api, volumes=target.volumes), report, captures, causes)
     begun = time.monotonic()
     run.cloud.limit("the proof", deadline)
     checks: list[Check] = []

@@ -10,8 +10,10 @@ from typing import Any
 from stackyard.errors import InputError
 from stackyard.guest.guest import Guest
 from stackyard.plan.resolved import PublicUrl, ResolvedSite
+from stackyard.plan.values import REGISTERED
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.clean import prefix
+from stackyard.verify.cloud import VOLUMES
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Target:
     guest: Guest
     tag: str
     urls: tuple[PublicUrl, ...] = ()
+    volumes: bool = False
 
     @property
     def prefix(self) -> str:
@@ -79,7 +82,13 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         guest=guest,
         tag=tag,
         urls=resolved.urls,
+        volumes=has_volumes(resolved),
     )
+
+
+def has_volumes(resolved: ResolvedSite) -> bool:
+    """Return whether the site has a service of volumes."""
+    return any(each["type"] == VOLUMES for each in resolved.declarations.get(REGISTERED, ()))
 
 
 def hosts(resolved: ResolvedSite) -> tuple[ComputeNode, ...]:

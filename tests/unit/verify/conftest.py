@@ -20,8 +20,8 @@ def prove(api, tmp_path, monkeypatch):
     monkeypatch.setattr(cloud, "time", _Time(api.clock, 0))
     monkeypatch.setattr(run, "Capture", FakeCapture)
 
-    def prove(*, report=lambda _event: None, hosts=HOSTS, urls=(), **options):
-        return run.verify(FakeEngine(), target(tmp_path, hosts, urls), api, report, **options)
+    def prove(*, report=lambda _event: None, hosts=HOSTS, urls=(), volumes=False, **options):
+        return run.verify(FakeEngine(), target(tmp_path, hosts, urls, volumes=volumes), api, report, **options)
 
     return prove
 

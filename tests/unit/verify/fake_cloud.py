@@ -12,6 +12,7 @@ from stackyard.guest.guest import Guest
 from stackyard.plan.resolved import PublicUrl
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.frames import Frames
+from stackyard.verify.script import digest
 from stackyard.verify.target import ComputeNode, Target
 
 HOSTS = {"compute1": "az1", "compute2": "az2"}
@@ -23,6 +24,7 @@ LISTS = {
     "/v2.0/ports": "ports",
     "/v2.0/networks": "networks",
     "/v2.0/security-groups": "security_groups",
+    "/volumes": "volumes",
 }
 
 
@@ -50,6 +52,8 @@ class FakeApi:
         self.corrupt = False
         self.refuse = set()
         self.consoles_late = 0
+        self.volume_fails = False
+        self.other_bytes = False
         self.clock = Clock()
         self.hangs = set()
 
@@ -84,7 +88,7 @@ class FakeApi:
 
     @staticmethod
     def _general(path):
-        return re.sub(r"/(images|servers)/[^/]+", r"/\1/id", path)
+        return re.sub(r"/(images|servers|volumes|os-volume_attachments)/[^/]+", r"/\1/id", path)
 
     def _delete(self, collection, identity):
         if identity not in self.things[LISTS[collection]]:
@@ -140,6 +144,20 @@ class FakeApi:
         server = self.make("servers", name=wanted["name"], polls=0, host=host, script=wanted["user_data"])
         return {"server": server}
 
+    def _post_volumes(self, _path, body):
+        return {"volume": self.make("volumes", **body["volume"], held="", writer="")}
+
+    def _get_volumes_id(self, path, _body):
+        volume = self.things["volumes"][path.rpartition("/")[2]]
+        return {"volume": {"status": "error" if self.volume_fails else "in-use" if volume["held"] else "available"}}
+
+    def _post_servers_id_os_volume_attachments(self, path, body):
+        server, volume = path.split("/")[2], self.things["volumes"][body["volumeAttachment"]["volumeId"]]
+        volume["held"], volume["writer"] = server, volume["writer"] or server
+
+    def _delete_servers_id_os_volume_attachments_id(self, path, _body):
+        self.things["volumes"][path.rpartition("/")[2]]["held"] = ""
+
     def _get_servers_id(self, path, _body):
         server = self.things["servers"][path.rpartition("/")[2]]
         server["polls"] += 1
@@ -170,12 +188,19 @@ class FakeApi:
             ("metadata", f"metadata=ok instance-id=i-1 uuid={self.uuid or server['id']} hostname=x uptime=2.7"),
             ("script", f"script=started name={values['NAME']} serving=80 bytes=1000000 uptime=2.9"),
         ]
+        for volume in self.things["volumes"].values():
+            own = digest(values["SEED"], values["ADDRESS"])
+            peer, _, peers = values["PEERS"].split()[0].partition("=")
+            if volume["writer"] == server["id"]:
+                lines.append(("disk", f"disk=vdb written=ok sha256={own} uptime=9"))
+            elif volume["held"] == server["id"]:
+                lines.append(("disk", f"disk=vdb holds={peer} sha256={own if self.other_bytes else peers} uptime=9"))
         for number, peer in enumerate(values["PEERS"].split()):
-            address, _, digest = peer.partition("=")
-            digest = "0" * 64 if self.corrupt else digest
+            address, _, wanted = peer.partition("=")
+            got = "0" * 64 if self.corrupt else wanted
             lines += [
                 ("ping", f"peer={address} ping=ok ms=1.5 uptime={3 + number}"),
-                ("tcp", f"peer={address} tcp=ok bytes=1000000 sha256={digest} attempt=1 begin=3.0 end=3.5"),
+                ("tcp", f"peer={address} tcp=ok bytes=1000000 sha256={got} attempt=1 begin=3.0 end=3.5"),
             ]
         return "SeaBIOS\n" + "".join(f"STACKYARD {line}\n" for name, line in lines if name not in self.silent)
 
@@ -213,7 +238,9 @@ class FakeCapture:
         type(self).stopped += 1
 
 
-def target(folder: Path, hosts: Iterable[str] = HOSTS, urls: tuple[PublicUrl, ...] = ()) -> Target:
+def target(
+    folder: Path, hosts: Iterable[str] = HOSTS, urls: tuple[PublicUrl, ...] = (), *, volumes: bool = False
+) -> Target:
     """Compute nodes, and a guest of a few bytes."""
     for name in ("kernel", "initramfs", "disk"):
         (folder / name).write_bytes(name.encode())
@@ -230,4 +257,5 @@ def target(folder: Path, hosts: Iterable[str] = HOSTS, urls: tuple[PublicUrl, ..
         guest=guest,
         tag="run",
         urls=urls,
+        volumes=volumes,
     )

@@ -53,6 +53,11 @@ def test_one_node_is_enough():
     assert [host.name for host in found.hosts] == ["compute1"]
 
 
+@pytest.mark.parametrize(("types", "has"), [(("compute",), False), (("compute", "block-storage"), True)])
+def test_a_site_has_volumes_when_their_service_is_registered(types, has):
+    assert target(resolved(endpoint=tuple({"type": each} for each in types)), None, "run").volumes is has
+
+
 def test_nodes_that_share_a_zone_are_asked_for_by_name():
     found = target(resolved(("az1", "az1", "az2")), None, "run")
     assert [host.request for host in found.hosts] == ["az1:compute1", "az1:compute2", "az2"]

@@ -16,7 +16,8 @@ from stackyard.verify.phases import PHASES
 
 PUBLIC = "public URLs"
 """A check of sites that are known by URLs that something else forwards."""
-NAMES = [phase.name for phase in PHASES if phase.name != PUBLIC]
+OPTIONAL = {PUBLIC, "pages", "volume"}
+NAMES = [phase.name for phase in PHASES if phase.name not in OPTIONAL]
 
 
 def results(outcome):
@@ -36,6 +37,31 @@ def test_all_is_well(api, prove):
     assert messages(outcome) == {}
     assert list(results(outcome)) == [*NAMES, "clean"]
     assert outcome.passed
+    assert nothing_left(api)
+
+
+def test_of_a_site_with_volumes_one_is_written_and_read(api, prove):
+    outcome = prove(volumes=True)
+    assert messages(outcome) == {}
+    found = next(check for check in outcome.checks if check.name == "volume")
+    assert found.saw.summary == "1 MB written on compute1, read on compute2"
+    assert nothing_left(api)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"refuse": {("POST", "/volumes")}}, "block-storage refuses"),
+        ({"volume_fails": True}, "the volume is in the status error, and was to become available"),
+        ({"silent": {"disk"}}, "stackyard-verify-run-compute1 has not written to it"),
+        ({"other_bytes": True}, "stackyard-verify-run-compute2 has not read the same"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_volumes_that_do_not_work(api, prove, broken, message):
+    for name, value in broken.items():
+        setattr(api, name, value)
+    assert message in messages(prove(volumes=True))["volume"]
     assert nothing_left(api)
 
 
@@ -332,6 +358,22 @@ def test_pages_need_only_answer(prove):
     with answering(405, "") as base:
         outcome = prove(urls=(known_as(base, registered=False),))
     assert next(check for check in outcome.checks if check.name == PUBLIC).result == "passed"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "message"),
+    [
+        (200, "<!DOCTYPE html>\n<html>", ""),
+        (200, "{}", "the answer is no page"),
+        (503, "<html>", "HTTP 503"),
+        (302, "", "HTTP 302"),
+    ],
+)
+def test_what_is_for_browsers_has_a_page(prove, status, text, message):
+    with answering(status, text) as base:
+        outcome = prove(urls=(known_as(base, base, path="/", registered=False),))
+    assert results(outcome)["pages"] == ("failed" if message else "passed")
+    assert messages(outcome).get("pages", "").removeprefix(f"{base}: ") == message
 
 
 def test_a_site_that_is_known_by_its_own_ports_has_no_such_check(prove):

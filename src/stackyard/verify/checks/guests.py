@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from stackyard.errors import StackyardError
 from stackyard.verify import script
@@ -16,7 +16,7 @@ INTERVAL = 1.0
 
 def console(run: Run) -> Finding:
     """The console log of each VM says that it has booted, and got the address of its port."""
-    found = _on_consoles(run, "console log", 150, lambda _vm, seen: _missing_boot(seen))
+    found = on_consoles(run, "console log", 150, lambda _vm, seen: _missing_boot(seen))
     for vm in run.vms:
         lease = last(found[vm.id], dhcp="ok") or {}
         if lease["address"] != vm.address:
@@ -42,7 +42,7 @@ def metadata(run: Run) -> Finding:
             return f"got that of {other['uuid'] or 'nobody'}" if other else "gets no answer"
         return "" if last(seen, script="started", name=vm.name) else "has not got its script"
 
-    found = _on_consoles(run, "metadata", 90, missing_metadata)
+    found = on_consoles(run, "metadata", 90, missing_metadata)
     ids = {vm.name: (last(found[vm.id], "instance-id", metadata="ok") or {})["instance-id"] for vm in run.vms}
     return Finding(", ".join(ids.values()), ids)
 
@@ -54,7 +54,7 @@ def ping(run: Run) -> Finding:
         silent = [peer.address for peer in run.peers(vm) if not last(seen, peer=peer.address, ping="ok")]
         return f"gets no answer from {', '.join(silent)}" if silent else ""
 
-    found = _on_consoles(run, "ping", 60, missing_answer)
+    found = on_consoles(run, "ping", 60, missing_answer)
     times = {
         f"{vm.address} > {peer.address}": float((last(found[vm.id], peer=peer.address, ping="ok") or {})["ms"])
         for vm in run.vms
@@ -82,7 +82,7 @@ def tcp(run: Run) -> Finding:
             for address, attempt in zip(without, tries, strict=True)
         )
 
-    found = _on_consoles(run, "TCP", 90, missing_data)
+    found = on_consoles(run, "TCP", 90, missing_data)
     times = {}
     for vm in run.vms:
         for peer in run.peers(vm):
@@ -91,15 +91,15 @@ def tcp(run: Run) -> Finding:
     return Finding("1 MB " + ", ".join(f"{way} {time:.1f} s" for way, time in times.items()), times)
 
 
-def _on_consoles(
-    run: Run, what: str, deadline: float, lacks: Callable[[Vm, list[Marker]], str]
+def on_consoles(
+    run: Run, what: str, deadline: float, lacks: Callable[[Vm, list[Marker]], str], vms: Sequence[Vm] = ()
 ) -> dict[str, list[Marker]]:
-    """Read the consoles until no VM lacks anything; return their markers by the VMs' ids."""
+    """Read the consoles until no VM, or none of these, lacks anything; return their markers by the VMs' ids."""
     seen: dict[str, list[Marker]] = {}
 
     def lacking() -> str:
         found = []
-        for vm in run.vms:
+        for vm in vms or run.vms:
             seen[vm.id] = markers(run.cloud.console(vm.id))
             lack = lacks(vm, seen[vm.id])
             found += [f"{vm.name} {lack}"] if lack else []

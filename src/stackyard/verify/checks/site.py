@@ -14,12 +14,14 @@ from stackyard.verify.clean import clean
 from stackyard.verify.cloud import Compute
 from stackyard.verify.context import Run
 from stackyard.verify.outcome import Finding
-from stackyard.verify.target import ComputeNode
+from stackyard.verify.target import ComputeNode, Target
 from stackyard.verify.wait import until
 
 PATIENCE = 3.0
 """Seconds that a public URL has for an answer."""
-UNAUTHORIZED, NOT_FOUND, SERVER_ERROR = 401, 404, 500
+PAGE_PATIENCE = 20.0
+"""Seconds that a page has, which may be the first that its server makes."""
+OK, UNAUTHORIZED, NOT_FOUND, SERVER_ERROR = 200, 401, 404, 500
 
 
 def sign_in(run: Run) -> Finding:
@@ -69,6 +71,30 @@ def _links(data: Any) -> Iterator[str]:
         yield str(data.get("href", ""))
     for each in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
         yield from _links(each)
+
+
+def pages(run: Run) -> Finding:
+    """What is for browsers shows a page, or leads to one."""
+    urls = has_pages(run.target)
+    problems = {url.base: told for url in urls if (told := _no_page(url))}
+    if problems:
+        raise StackyardError("; ".join(f"{url}: {told}" for url, told in problems.items()))
+    return Finding(", ".join(url.url for url in urls), {url.endpoint: url.url for url in urls})
+
+
+def has_pages(target: Target) -> list[PublicUrl]:
+    """What is published for browsers: not an API, and with a page of its own."""
+    return [url for url in target.urls if url.path and not url.registered]
+
+
+def _no_page(url: PublicUrl) -> str:
+    """What is wrong with a page; one that leads to another is followed, where it answers on this host."""
+    answer = ask(f"{url.local}{url.path}", PAGE_PATIENCE)
+    if answer.location.startswith(("/", url.base)):
+        answer = ask(f"{url.local}{answer.location.removeprefix(url.base)}", PAGE_PATIENCE)
+    if answer.status != OK:
+        return answer.reason or f"HTTP {answer.status}"
+    return "" if "<html" in answer.text.lower() else "the answer is no page"
 
 
 def leftovers(run: Run) -> Finding:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from stackyard import __version__
 from stackyard.catalogue import open_site
 from stackyard.cli import _options
 from stackyard.cli._name import named
@@ -50,6 +51,7 @@ def command(
     except InputError as error:
         reason = error.message
         more = [("site.txt", lambda: f"the site file cannot be used: {reason}\n")]
+    more = [("version.txt", lambda: f"{__version__}\n"), *more]
     with reporter(f"logs {name}", every=SUMMARY) as report:
         count = archives.archive(host, name, archive, more, report)
     click.echo(f"{archive}: {count} files, {archive.stat().st_size / 1e6:.1f} MB; secrets are replaced")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from stackyard import __version__
 from stackyard.catalogue import Catalogue
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.observe import containers
@@ -82,7 +81,7 @@ def redactor(secrets: Iterable[str]) -> Callable[[str], str]:
 
 def _parts(engine: Engine, there: Iterable[Running], more: Iterable[Part], report: Report) -> Iterator[tuple[str, str]]:
     """Files of the archive, by name; the logs, which take longest, last."""
-    yield "about.json", _json({"stackyard": __version__, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
+    yield "about.json", _json({"made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())})
     parts: list[Part] = [
         (
             "host.json",

@@ -65,7 +65,7 @@ def is_complete(archive: Path, site: Site) -> None:
     assert there <= logs
     states = json.loads(texts["demo/status.json"])
     assert {each["ready"] for each in states} <= {"yes", "done"}
-    assert json.loads(texts["demo/plan.json"])["containers"] == []
+    assert json.loads(texts["demo/plan.json"])["nothing_to_do"]
     secrets = json.loads((STATE / "sites" / "demo" / "secrets.json").read_text())["secrets"]
     lines = {line for each in secrets.values() for line in each.splitlines() if "-----" not in line}
     for name, text in texts.items():

@@ -61,6 +61,17 @@ def test_a_container_runs_the_image_that_the_site_needs(
     assert libvirt == image
 
 
+@pytest.mark.parametrize(
+    ("store", "image"), [({}, "glance-api"), ({"STORE": "rbd"}, "glance-api-rbd")], ids=["file", "rbd"]
+)
+def test_a_container_runs_the_image_that_a_value_needs(written: WRITTEN, store: dict[str, str], image: str) -> None:
+    site = written(containers=VOLUMES, services={"glance": {"environment": store}})
+    assert images(site)["glance-api"] == image
+    (api,) = [each for each in site.containers if each.name == "glance-api"]
+    assert api.values.get("STORE") == store.get("STORE")
+    assert [each["user"] for each in site.declarations["ceph"]] == ["glance", "cinder"]
+
+
 def test_volumes_are_what_the_demo_does_without() -> None:
     site, catalogue = open_site("demo")
     off = switched_off(catalogue, site)

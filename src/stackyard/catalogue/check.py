@@ -351,13 +351,16 @@ def _instead(catalogue: Catalogue, here: _Place, made: Container, loc: Loc) -> N
             remedy = suggest(image, service.images, "the service has")
             here.add((*loc, "instead", what), f"image `{image}` is not of the service", remedy)
             continue
-        variable, equals, value = what.partition("=")
-        known: Iterable[str] = catalogue.effective(image).contract if equals else catalogue.containers
+        word, equals, value = what.partition("=")
+        other, _, variable = word.rpartition(".")
+        owners = [image] if not other else list(catalogue.defined[other].images) if other in catalogue.defined else []
+        contract = {name: each for owner in owners for name, each in catalogue.effective(owner).contract.items()}
+        known: Iterable[str] = contract if equals else catalogue.containers
         if variable not in known:
-            kind = f"in the contract of {image}" if equals else "a container"
+            kind = f"in the contract of {other or image}" if equals else "a container"
             here.add((*loc, "instead", what), f"`{variable}` is not {kind}", suggest(variable, known, "there are"))
-        elif equals and value not in catalogue.effective(image).contract[variable].values:
-            remedy = suggest(value, catalogue.effective(image).contract[variable].values, "it has")
+        elif equals and value not in contract[variable].values:
+            remedy = suggest(value, contract[variable].values, "it has")
             here.add((*loc, "instead", what), f"`{variable}` has no value `{value}`", remedy)
 
 

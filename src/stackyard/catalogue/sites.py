@@ -225,11 +225,12 @@ def _chosen(catalogue: Catalogue, site: Site) -> Catalogue:
 
 def _says(catalogue: Catalogue, site: Site, service: Service, container: str, what: str) -> bool:
     """Whether a site runs the container, or gives the value, on which the image of a container depends."""
-    variable, equals, value = what.partition("=")
+    word, equals, value = what.partition("=")
     if not equals:
         found = catalogue.containers.get(what)
         return found is not None and site.runs(what, default=not found.optional)
-    levels = (site.container(container), site.services.get(service.service))
+    other, _, variable = word.rpartition(".")
+    levels = (None if other else site.container(container), site.services.get(other or service.service))
     given = [level.environment[variable] for level in levels if level and variable in level.environment]
     return [*given, site.settings.get(variable)][0] == value
 

@@ -393,7 +393,8 @@ class Container(Model):
     instead: dict[str, str] = Field(
         default_factory=dict,
         description="What the site says -> image of the same service that it runs then; the first that holds. `NAME`: "
-        "it runs that container. `VARIABLE=value`: it gives the container, its service or all that value.",
+        "it runs that container. `VARIABLE=value`: it gives the container, its service or all that value; "
+        "`SERVICE.VARIABLE=value`: that service, or all.",
     )
     project: str = Field(
         description="Compose project it belongs to: a directory with `docker-compose.yml` and `common.env`."

@@ -12,15 +12,16 @@ from stackyard.images.parts import ContextFile
 from stackyard.images.recipe import recipe
 
 RELEASE, SDNS = "2026.2", ("ovn", "opencontrail")
-NOVA = {"nova", *(f"nova-{name}" for name in ("api", "metadata", "conductor", "scheduler", "novncproxy", "compute"))}
+NOVA = {"nova", *(f"nova-{name}" for name in ("api", "metadata", "conductor", "scheduler", "novncproxy"))}
+COMPUTE = {"nova-compute", "nova-compute-rbd"}
 NEUTRON = {f"neutron-{name}" for name in ("server", "rpc-server", "periodic-workers", "ovn-maintenance-worker")}
 
 REBUILT = [
-    pytest.param("openstack/nova/daemon.py", {"nova-compute", "nova-conductor", "nova-scheduler"}),
-    pytest.param("openstack/nova/hypervisor", {"nova-compute"}),
+    pytest.param("openstack/nova/daemon.py", {*COMPUTE, "nova-conductor", "nova-scheduler"}),
+    pytest.param("openstack/nova/hypervisor", COMPUTE),
     pytest.param("openstack/nova/zones.py", {"nova"}),
-    # All images of Nova but this one wait for the migration, and MariaDB's has it done.
-    pytest.param("openstack/nova/migrate.py", {*NOVA, "mariadb"} - {"nova-compute"}),
+    # All images of Nova but those wait for the migration, and MariaDB's has it done.
+    pytest.param("openstack/nova/migrate.py", {*NOVA, "mariadb"}),
     pytest.param("openstack/keystone/accounts.py", {"keystone"}),
     pytest.param("openstack/cloud-contents/contents.py", {"cloud-contents"}),
     pytest.param("openstack/horizon/dashboard.py", {"horizon"}),

@@ -69,7 +69,19 @@ def test_a_container_runs_the_image_that_a_value_needs(written: WRITTEN, store: 
     assert images(site)["glance-api"] == image
     (api,) = [each for each in site.containers if each.name == "glance-api"]
     assert api.values.get("STORE") == store.get("STORE")
-    assert [each["user"] for each in site.declarations["ceph"]] == ["glance", "cinder"]
+    assert [each["user"] for each in site.declarations["ceph"]] == ["glance", "nova", "cinder"]
+
+
+@pytest.mark.parametrize("switched", [{"ceph": True}, VOLUMES], ids=["no volumes", "volumes"])
+def test_a_value_of_one_service_chooses_an_image_of_another(written: WRITTEN, switched: dict[str, bool]) -> None:
+    site = written(containers=switched, services={"nova": {"environment": {"DISKS": "rbd"}}})
+    assert (images(site)["nova-compute"], images(site)["libvirt"]) == ("nova-compute-rbd", "libvirt-rbd")
+    keys = {
+        each.name: each.secrets["DISKS_KEY" if each.name == "libvirt" else "CEPH_KEY"].reveal()
+        for each in site.containers
+        if each.name in {"libvirt", "nova-compute"} and each.node == "compute1"
+    }
+    assert len(set(keys.values())) == 1
 
 
 def test_volumes_are_what_the_demo_does_without() -> None:

@@ -6,6 +6,10 @@ from demo import Site
 from tool import Tool
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep-site", action="store_true", help="begin with the demo site that is there")
+
+
 @pytest.fixture(scope="session")
 def stackyard() -> Tool:
     """The command line: `stackyard("up", "--plan")` runs it and returns exit code and output."""
@@ -13,10 +17,14 @@ def stackyard() -> Tool:
 
 
 @pytest.fixture(scope="session")
-def fresh_site(stackyard: Tool) -> Site:
-    """The demo site, built and brought up from nothing, once; its data of an earlier run is removed first."""
+def fresh_site(stackyard: Tool, request: pytest.FixtureRequest) -> Site:
+    """The demo site, built and brought up from nothing, once; its data of an earlier run is removed first.
+
+    With ``--keep-site``, for tests that do not ask how it was made, one that is there becomes what it should be.
+    """
     site = Site(stackyard)
-    site.remove()
+    if not request.config.getoption("--keep-site"):
+        site.remove()
     site.build()
     site.up()
     return site

@@ -2,7 +2,7 @@
 # Writes the locks of the tool itself, with hashes and without the address of any index.
 # With --upgrade, to the newest versions; without it, what is locked stays where pyproject.toml allows.
 set -euo pipefail
-cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 . tools/setup.sh
 
 uv=$(find_uv) || fail "there is no uv" "run ./test unit once, which installs it"

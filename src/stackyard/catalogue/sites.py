@@ -24,7 +24,7 @@ from stackyard.entrypoint.values import parse as parse_value
 from stackyard.errors import InputError
 from stackyard.model.publish import Address
 from stackyard.model.sdn import Sdn
-from stackyard.model.service import Service
+from stackyard.model.service import Container, Service
 from stackyard.model.site import ContainerOverrides, Network, Overrides, Repository, Site
 
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -206,16 +206,16 @@ def _switched(catalogue: Catalogue, site: Site) -> Site:
 def _chosen(catalogue: Catalogue, site: Site) -> Catalogue:
     """The catalogue whose containers run the images that they have in this site."""
 
+    def image(service: Service, name: str, container: Container) -> str:
+        found = (i for what, i in container.instead.items() if _says(catalogue, site, service, name, what))
+        return next(found, container.image)
+
     def chosen(service: Service) -> Service:
         made = {
-            name: each.model_copy(update={"image": image})
+            name: each.model_copy(update={"image": image(service, name, each)}) if each.instead else each
             for name, each in service.containers.items()
-            for image in [
-                next((i for what, i in each.instead.items() if _says(catalogue, site, service, name, what)), "")
-            ]
-            if image
         }
-        return service.model_copy(update={"containers": {**service.containers, **made}}) if made else service
+        return service.model_copy(update={"containers": made})
 
     services, defined = (
         {name: chosen(each) for name, each in table.items()} for table in (catalogue.services, catalogue.defined)

@@ -4,7 +4,7 @@
 # A step is a title, the reason why it needs root, a check and an action; it is skipped when its check
 # says yes, so that everything here can be run again at any time.
 
-repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+repository=$(cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 venv=$repository/.venv
 own_uv=$repository/.uv
 

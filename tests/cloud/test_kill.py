@@ -31,6 +31,7 @@ def killed_after(stackyard, seconds: float, *, group: bool) -> bool:
     return False
 
 
+@pytest.mark.full
 def test_up_killed_at_random_moments_converges(site, record_property):
     record_property("seed", SEED)
     print(f"STACKYARD_TEST_SEED={SEED}")  # noqa: T201 - shown when the test fails

@@ -77,7 +77,7 @@ def test_no_secret_is_in_an_environment_or_an_argument(site):
 
 
 def test_a_second_quickstart_takes_seconds(site):
-    site.verify()
+    assert site.containers()
     run(str(ROOT / "quickstart"), timeout=600)
     again = run(str(ROOT / "quickstart"), timeout=60)
     assert "were proven before" in again.stderr

@@ -49,6 +49,16 @@ class Vm:
 
         return wait_for(f"{word} on the console", look, SECONDS)
 
+    def tells(self, word: str, wanted: str) -> None:
+        """Wait until the console has this after a word, the last time: what it had before a boot may still be there."""
+
+        def look() -> None:
+            found = self.told(word)
+            if found != wanted:
+                raise NotYet(found)
+
+        wait_for(f"{word} {wanted} on the console", look, SECONDS)
+
     def alive(self) -> int:
         """Return the seconds since it has booted, by its own clock, once its console goes on."""
         before = self.told("ALIVE")

@@ -25,8 +25,9 @@ X86_64_V2 = {"cx16", "lahf_lm", "popcnt", "ssse3", "sse4_1", "sse4_2"}
 LOST = 10
 """Pings, one a second, until the switches know where a VM is now."""
 TELL = f"""echo "FLAGS $(grep -m1 ^flags /proc/cpuinfo) END"
-echo "DISK $(cat /sys/block/vda/size) END"
+while sleep 1; do echo "DISK $(cat /sys/block/vda/size) END"; done &
 {ALIVE}"""
+"""A console is a new one on each node that a VM moves to, so what is asked there is said again and again."""
 WATCH = """while :; do
     ping -c 1 -W 1 PEER >/dev/null 2>&1 && echo "PING ok END" || echo "PING lost END"
     sleep 1

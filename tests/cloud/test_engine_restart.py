@@ -79,7 +79,8 @@ def test_after_a_reboot_the_unit_brings_everything_back(site):
     assert failed(site.verify()) == []
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_the_site_comes_back_with_its_data(site, belongings, how):
     user, image = belongings
     end_engine(how)

@@ -166,7 +166,7 @@ def test_the_demo_is_what_it_should_be(site):
     assert there(site) == wanted(DEMO)
 
 
-@pytest.mark.long
+@pytest.mark.full
 def test_a_changed_region_moves_the_sites_endpoints_and_no_others(site, up, vm, foreign):
     vm("az1")
     before, running = foreign(), qemus(site, "compute1")

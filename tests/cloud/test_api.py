@@ -270,7 +270,8 @@ def test_routers_with_more_routes_and_forwarded_ports(vm: Vm, yard: Yard, net: A
     assert routed.routes == [{"destination": "10.99.0.0/16", "nexthop": address}]
     floating = net.create_ip(floating_network_id=public.id)
     how = {"internal_port_id": port.id, "internal_ip_address": address, "protocol": "tcp"}
-    forwarding = net.create_port_forwarding(floating, internal_port=22, external_port=2222, **how)
+    how |= {"internal_port": 22, "external_port": 2222}
+    forwarding = net.create_port_forwarding(floatingip_id=floating.id, **how)
     assert forwarding.external_port == 2222
     net.delete_port_forwarding(forwarding, floating)
     net.delete_ip(floating)

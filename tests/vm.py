@@ -1,8 +1,11 @@
 """A VM, as its user and as its nodes see it. Its script says `WORD … END` on the console."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Any
+
+from openstack.exceptions import NotFoundException
 
 from demo import COMPUTES, Site
 from waiting import NotYet, wait_for
@@ -34,8 +37,11 @@ class Vm:
         return str(self.seen.hypervisor_hostname)
 
     def all_told(self, word: str) -> list[str]:
-        """Return what the console has after a word, each time."""
-        log = self.compute.get_server_console_output(self.id)["output"] or ""
+        """Return what the console has after a word, each time; nothing at the moment at which it boots anew."""
+        try:
+            log = self.compute.get_server_console_output(self.id)["output"] or ""
+        except NotFoundException:  # libvirt has it no more, or not yet
+            return []
         return re.findall(rf"^{word} (.*?) END", log, re.MULTILINE)
 
     def told(self, word: str) -> str:
@@ -44,7 +50,7 @@ class Vm:
         def look() -> str:
             found = self.all_told(word)
             if not found:
-                raise NotYet(self.compute.get_server_console_output(self.id)["output"][-300:])
+                raise NotYet(f"no {word} on the console of {self.id}")
             return found[-1]
 
         return wait_for(f"{word} on the console", look, SECONDS)
@@ -119,4 +125,5 @@ class Vm:
 def gone(compute: Any, server: str) -> None:
     """Delete a VM and wait until it is gone."""
     compute.delete_server(server, ignore_missing=True)
-    compute.wait_for_delete(compute.get_server(server), wait=60)
+    with contextlib.suppress(NotFoundException):
+        compute.wait_for_delete(compute.get_server(server), wait=60)

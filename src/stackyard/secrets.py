@@ -142,6 +142,10 @@ class Secrets:
         """Keep a value that somebody chose, in place of the one that there may be."""
         self._values[name] = value
 
+    def known(self, name: str) -> Secret | None:
+        """The secret of that name, if there is one."""
+        return Secret(self._values[name]) if name in self._values else None
+
     def reveal(self) -> tuple[str, ...]:
         """All of them, for what takes secrets out of a text."""
         return tuple(self._values.values())

@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import openstack
 import pytest
-from openstack.exceptions import SDKException
+from openstack.exceptions import ConflictException, HttpException
 
 from demo import COMPUTES, Site
 from vm import ALIVE, SECONDS, Vm, gone
@@ -16,9 +18,11 @@ from waiting import NotYet, wait_for
 pytestmark = [pytest.mark.cloud, pytest.mark.full]
 
 NAME = "stackyard-test-api"
-SCRIPT = f"""echo "BOOT $(cat /proc/sys/kernel/random/boot_id) END"
-links() {{ for each in /sys/class/net/*; do echo "LINK $(cat "$each/address") END"; done; }}
-while sleep 1; do links; done &
+SCRIPT = f"""state() {{
+  echo "BOOT $(cat /proc/sys/kernel/random/boot_id) END"
+  for each in /sys/class/net/*; do echo "LINK $(cat "$each/address") END"; done
+}}
+while state; do sleep 1; done &
 {ALIVE}"""
 
 
@@ -58,6 +62,23 @@ def yard(site: Site) -> Iterator[Yard]:
 def vm(yard: Yard) -> Vm:
     """The one that all is tried with."""
     return yard.boot("subject")
+
+
+@pytest.fixture(scope="module")
+def member(site: Site) -> Iterator[Any]:
+    """The cloud as another user of the administrator's project, who is none, sees it."""
+    cloud = site.cloud
+    user = cloud.identity.create_user(name=NAME, password=(password := secrets.token_hex(8)))
+    try:
+        project = cloud.current_project_id
+        cloud.identity.assign_project_role_to_user(project, user, cloud.identity.find_role("member"))
+        auth = {"auth_url": cloud.auth["auth_url"], "username": NAME, "password": password, "project_id": project}
+        yield openstack.connect(
+            auth={**auth, "user_domain_name": "Default"}, region_name="RegionOne", load_yaml_config=False,
+            load_envvars=False,
+        )  # fmt: skip
+    finally:
+        cloud.identity.delete_user(user)
 
 
 @pytest.fixture(autouse=True)
@@ -141,9 +162,15 @@ def test_a_snapshot_boots(vm: Vm, yard: Yard) -> None:
         yard.cloud.image.delete_image(image)
 
 
-def test_a_lock_keeps_others_away(vm: Vm) -> None:
+def test_a_lock_keeps_others_away(vm: Vm, member: Any) -> None:
+    """What the administrator has locked no other user of its project touches, until it is unlocked."""
     vm.compute.lock_server(vm.id)
+    with pytest.raises(ConflictException, match="locked"):
+        member.compute.reboot_server(vm.id, "HARD")
     vm.compute.unlock_server(vm.id)
+    before = vm.told("BOOT")
+    member.compute.reboot_server(vm.id, "HARD")
+    boots_anew(vm, before)
 
 
 def test_an_interface_comes_and_goes(vm: Vm, yard: Yard) -> None:
@@ -186,26 +213,29 @@ def test_server_groups(yard: Yard, policy: str, nodes: int) -> None:
 def test_consoles(vm: Vm) -> None:
     """A page for a browser; of kinds that no proxy serves a refusal."""
     assert vm.compute.create_console(vm.id, "novnc")["url"].startswith("http")
-    with pytest.raises(SDKException):
+    with pytest.raises(HttpException):
         vm.compute.create_console(vm.id, "spice-html5")
 
 
 @pytest.mark.parametrize(
-    "what",
+    ("what", "status"),
     [
-        lambda vm: vm.compute.change_server_password(vm.id, "new"),
-        lambda vm: vm.compute.evacuate_server(vm.id, host=None),
-        lambda vm: vm.compute.resize_server(vm.id, "no-such-flavor"),
-        lambda vm: vm.compute.migrate_server(vm.id, host="no-such-node"),
-        lambda vm: vm.compute.live_migrate_server(vm.id, host="no-such-node", block_migration="auto"),
-        lambda vm: vm.compute.trigger_server_crash_dump("no-such-vm"),
+        (lambda vm: vm.compute.change_server_password(vm.id, "new"), 409),
+        (lambda vm: vm.compute.evacuate_server(vm.id), 400),
+        (lambda vm: vm.compute.resize_server(vm.id, "no-such-flavor"), 400),
+        (lambda vm: vm.compute.migrate_server(vm.id, host="no-such-node"), 400),
+        (lambda vm: vm.compute.live_migrate_server(vm.id, host="no-such-node", block_migration="auto"), 400),
+        (lambda vm: vm.compute.create_server_interface(vm.id, net_id="no-such-network"), 400),
+        (lambda vm: vm.compute.trigger_server_crash_dump("no-such-vm"), 404),
     ],
-    ids=["password", "evacuate", "no flavor", "no node", "no node, live", "no VM"],
+    ids=["password", "evacuate", "no flavor", "no node", "no node, live", "no network", "no VM"],
 )
-def test_what_cannot_be_is_refused(vm: Vm, what: Callable[[Vm], None]) -> None:
+def test_what_cannot_be_is_refused(vm: Vm, what: Callable[[Vm], None], status: int) -> None:
+    """The VM does not notice."""
     before = vm.alive()
-    with contextlib.suppress(SDKException):
+    with pytest.raises(HttpException) as refused:
         what(vm)
+    assert refused.value.status_code == status, refused.value
     vm.becomes("ACTIVE")
     assert vm.alive() > before
 
@@ -294,8 +324,6 @@ def test_address_scopes_and_pools(net: Any) -> None:
 
 
 def test_application_credentials_sign_in(yard: Yard) -> None:
-    import openstack  # noqa: PLC0415
-
     cloud = yard.cloud
     made = cloud.identity.create_application_credential(cloud.current_user_id, name=NAME)
     auth = {"auth_url": cloud.auth["auth_url"], "application_credential_id": made.id}

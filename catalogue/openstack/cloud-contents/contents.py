@@ -19,6 +19,7 @@ from typing import Any
 from keystoneauth1 import exceptions, session
 from keystoneauth1.adapter import Adapter
 from keystoneauth1.identity import v3
+from ranges import moved
 
 FOLDER = Path("/etc/cloud-contents")
 MARK = "Made from the site file."
@@ -403,15 +404,28 @@ class Networks:
         if not ours(found):
             return None
         match = {"network_id": found["id"], "cidr": wanted["cidr"]}
-        for each in [each for each in self.subnets.there if each["network_id"] == found["id"] and ours(each)]:
-            if each["cidr"] != wanted["cidr"] and not self.subnets.remove(f"{each['cidr']} of {label}", each):
-                raise Refused(f"its range cannot change from {each['cidr']} to {wanted['cidr']} while it is used")
+        there = [each for each in self.subnets.there if each["network_id"] == found["id"] and ours(each)]
+        others = [each for each in there if each["cidr"] != wanted["cidr"]]
+        if not wanted["external"]:
+            self.replaced(others, label, wanted["cidr"])
         keep = {"name": name, "gateway_ip": wanted["gateway"], "dns_nameservers": wanted["dns"]}
         keep["enable_dhcp"] = not wanted["external"]
         if wanted["pool"]:
             keep["allocation_pools"] = [wanted["pool"]]
-        self.subnets.ensure(f"{wanted['cidr']} of {label}", match, keep, {"ip_version": 4, "project_id": owner})
+        made = self.subnets.ensure(f"{wanted['cidr']} of {label}", match, keep, {"ip_version": 4, "project_id": owner})
+        if wanted["external"] and others:
+            for each in others:
+                for done in moved(self.cloud.network, found["id"], each, made):
+                    tell(done)
+            self.replaced(others, label, wanted["cidr"])
+            self.routers.there = self.cloud.network.all("/v2.0/routers", "routers")
         return str(found["id"])
+
+    def replaced(self, subnets: list[Object], label: str, cidr: str) -> None:
+        """Remove ranges that another takes the place of. Raises Refused when one is in use."""
+        for each in subnets:
+            if not self.subnets.remove(f"{each['cidr']} of {label}", each):
+                raise Refused(f"its range cannot change from {each['cidr']} to {cidr} while it is used")
 
     def group(self, wanted: Object) -> str | None:
         """A security group with its rules; its id."""

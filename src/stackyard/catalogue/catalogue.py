@@ -26,7 +26,7 @@ LOCKS = ("entrypoint", COMMON)
 _TABLES = ("contract", "templates", "files", "removed", "environment")
 CONCATENATED = ("uses", "pre_start", "post_start", "wait_for")
 T = TypeVar("T")
-_LAST = ("command", "health", "unhealthy", "bootstrap", "overrides", "system", "plain_environment")
+_LAST = ("command", "health", "unhealthy", "ends_vms", "bootstrap", "overrides", "system", "plain_environment")
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ def container_json(catalogue: Catalogue, image: str) -> dict[str, Any]:
     service, own = catalogue.find(image)
     runtime = catalogue.effective(image)
     data = runtime.model_dump(
-        mode="json", exclude={"uses", "files", "contract", "wait_for", "bootstrap", "health", "unhealthy"}
+        mode="json", exclude={"uses", "files", "contract", "wait_for", "bootstrap", "health", "unhealthy", "ends_vms"}
     )
+    if runtime.ends_vms:  # so that no other image changes
+        data["ends_vms"] = [*runtime.ends_vms]
     return {
         "version": VERSION,
         "image": image,

@@ -5,16 +5,20 @@ from __future__ import annotations
 import functools
 import re
 import shlex
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from stackyard.errors import StackyardError
+from stackyard.errors import InputError, StackyardError
 from stackyard.model.reference import prefix
 
 DEMO = "demo"
-_OF_A_SITE = re.compile(r"\bstackyard (build|down|env|explain|images|logs|mirror|show|status|up|verify)\b(?!, process)")
+_OF_A_SITE = re.compile(
+    r"\bstackyard (build|down|env|explain|images|logs|mirror|save|show|status|up|verify)\b(?!, process)"
+)
 """A command that is about one site, in a text; not the holder of a lock."""
 
 
@@ -62,3 +66,30 @@ output = click.option(
 registry = click.option(
     "--registry", metavar="PREFIX", callback=_prefix, help="Prefix of the image names. [default: the site's]"
 )
+
+passphrase_file = click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The passphrase of the archive is the first line of FILE; `-` is the standard input.",
+)
+
+
+def passphrase_in(file: Path | None, *, new: bool) -> str:
+    """The passphrase in a file, or asked for, twice if it is ``new``. Raises InputError when there is none."""
+    if file is None:
+        if not sys.stdin.isatty():
+            raise InputError(
+                "the archive needs a passphrase, and there is no terminal to ask for it", "give --passphrase-file FILE"
+            )
+        asked: str = click.prompt("passphrase", hide_input=True, confirmation_prompt=new, err=True)
+        return asked
+    try:
+        lines = (sys.stdin.read() if str(file) == "-" else file.read_text()).splitlines()
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}", "correct the name") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no text", "write the passphrase into its first line") from error
+    if not lines or not lines[0]:
+        raise InputError(f"{file} has no passphrase", "write it into its first line")
+    return lines[0]

@@ -11,6 +11,7 @@ from stackyard.catalogue.problems import Loc, Problems, some
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.facts import facts
 from stackyard.deploy.observe import Bridge, networks
+from stackyard.deploy.state import SiteState
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.model.reference import registry
@@ -46,6 +47,15 @@ def names(host: Host, site: ResolvedSite, catalogue: Catalogue) -> None:
         if name in hosts and value not in nodes and not host.resolves(value):
             problems.at(("settings", name), f"{value} does not resolve", "correct the name, or give an address")
     problems.check()
+
+
+def loaded(state: SiteState) -> None:
+    """No load of the site was interrupted. Raises InputError."""
+    if state.loading:
+        raise InputError(
+            f"the load of {state.folder.name} did not end, so its data is not whole",
+            "run that `stackyard load` again, or remove what there is: stackyard down --volumes",
+        )
 
 
 def changeable(wanted: Desired, there: Observed, plan: Plan) -> None:
@@ -200,17 +210,22 @@ def _new(step: NetworkStep) -> bool:
 
 def _networks(host: Host, site: ResolvedSite, plan: Plan, there: Iterable[Bridge]) -> Iterator[tuple[str, str]]:
     """Networks that overlap with one that the engine or the host has; bridges of the site's own do not count."""
+    taken = others(host, site.name, there)
+    for step in filter(_new, plan.networks):
+        for message in overlapping(IPv4Network(step.subnet), taken):
+            yield step.name.removeprefix(f"{site.name}-"), message
+
+
+def others(host: Host, site: str, there: Iterable[Bridge]) -> list[tuple[IPv4Network, str]]:
+    """Networks that the engine or the host has, but for the site's own, and who has them."""
     bridges = list(there)
     interfaces = {bridge.interface for bridge in bridges}
-    others = [
+    found = [
         (network, f"the engine's network {bridge.name} has")
         for bridge in bridges
-        if bridge.site != site.name
+        if bridge.site != site
         for network in map(ip_network, bridge.subnets)
         if isinstance(network, IPv4Network)
     ]
     routes = [route for route in host.routes() if route.interface not in interfaces]
-    others += [(route.network, f"this host reaches through {route.interface}") for route in routes]
-    for step in filter(_new, plan.networks):
-        for message in overlapping(IPv4Network(step.subnet), others):
-            yield step.name.removeprefix(f"{site.name}-"), message
+    return found + [(route.network, f"this host reaches through {route.interface}") for route in routes]

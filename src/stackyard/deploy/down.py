@@ -26,25 +26,31 @@ def down(host: Host, site: str, report: Report, *, volumes: bool = False) -> boo
     if not volumes and not state.folder.exists() and not containers(host.engine, site):
         return False
     with locked(state, "down") as lock:
-        run = partial(host.engine.run, pass_fds=(lock,))
         boot.disable(host, site)
-        there = observe(host.engine, site)
-        found = list(there.containers.values())
-        nodes = [each for each in found if each.is_node]
-        members = [each for each in found if not each.is_node]
-        for kind, gone in (("containers", members), ("nodes", nodes)):
-            if gone:
-                report(Event("started", site, f"removing {len(gone)} {kind}"))
-                remove_containers(run, [each.name for each in gone])
-        if there.networks:
-            run("network", "rm", *there.networks)
-        _cgroups(host, site, found)
+        changed = take_down(host, site, lock, report)
         kept = host.engine.ask("volume", "ls", "-q", "--filter", f"label={LABEL_SITE}={site}").split()
         if volumes:
             if kept:
-                run("volume", "rm", *kept)
+                host.engine.run("volume", "rm", *kept, pass_fds=(lock,))
             state.forget()
-        return bool(found or there.networks or (volumes and kept))
+        return changed or bool(volumes and kept)
+
+
+def take_down(host: Host, site: str, lock: int, report: Report) -> bool:
+    """Stop and remove containers and networks; False when there were none. ``lock`` is the file of the site's lock."""
+    run = partial(host.engine.run, pass_fds=(lock,))
+    there = observe(host.engine, site)
+    found = list(there.containers.values())
+    nodes = [each for each in found if each.is_node]
+    members = [each for each in found if not each.is_node]
+    for kind, gone in (("containers", members), ("nodes", nodes)):
+        if gone:
+            report(Event("started", site, f"removing {len(gone)} {kind}"))
+            remove_containers(run, [each.name for each in gone])
+    if there.networks:
+        run("network", "rm", *there.networks)
+    _cgroups(host, site, found)
+    return bool(found or there.networks)
 
 
 def _cgroups(host: Host, site: str, found: Iterable[Running]) -> None:

@@ -49,6 +49,24 @@ class SiteState:
         """The file whose lock the command holds that changes the site."""
         return self.folder / "lock"
 
+    @property
+    def _mark(self) -> Path:
+        """There as long as a load goes on."""
+        return self.folder / "loading"
+
+    @property
+    def loading(self) -> bool:
+        """Whether a load goes on, or was interrupted: what there is of the site is not whole."""
+        return self._mark.exists()
+
+    def begin_load(self) -> None:
+        """Note that the site is not whole."""
+        write_atomically(self._mark, b"", mode=0o600)
+
+    def end_load(self) -> None:
+        """Note that it is."""
+        self._mark.unlink()
+
     def project(self, node: str, project: str) -> Path:
         """The directory of a compose project."""
         return self.folder / "nodes" / node / project

@@ -42,6 +42,7 @@ class Up:
         with ThreadPoolExecutor(1) as pool:  # the engine is asked while the rest is decided
             asked = pool.submit(observe, self.host.engine, self.site.site)
             wanted = Desired.of(self.host, self.site, self.catalogue)
+            check.loaded(wanted.state)
             wanted.containers(self.only)  # there is such a node
             check.names(self.host, wanted.site, self.catalogue)
             stale = wanted.state.stale(wanted.bundle.files)

@@ -8,13 +8,14 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from stackyard.effects.process import Result, run
-from stackyard.effects.stream import stream
+from stackyard.effects.stream import reading, stream, writing
 from stackyard.errors import CommandError, InputError, TimedOutError
 
 PATIENCE = 30
@@ -112,7 +113,7 @@ class Engine:
     def attempt(
         self, *arguments: str, timeout: float | None = None, pass_fds: Sequence[int] = (), check: bool = False
     ) -> Result:
-        """Run a command to its end, whatever its exit code. Every other method but ``stream`` goes through it.
+        """Run a command to its end, whatever its exit code. All but methods that stream go through it.
 
         Raises TimedOutError, and with ``check`` CommandError when it fails.
         """
@@ -147,6 +148,14 @@ class Engine:
     ) -> int:
         """Run a command, hand on each line of its output and errors, and return its exit code."""
         return stream([self.client, *arguments], on_line, cwd=cwd, env=env)
+
+    def reading(self, *arguments: str, pass_fds: Sequence[int] = ()) -> AbstractContextManager[IO[bytes]]:
+        """Run a command; what it prints, as bytes, in a ``with``. Raises CommandError there when it fails."""
+        return reading([self.client, *arguments], pass_fds=pass_fds)
+
+    def writing(self, *arguments: str, pass_fds: Sequence[int] = ()) -> AbstractContextManager[IO[bytes]]:
+        """Run a command; what it reads, as bytes, in a ``with``. Raises CommandError there when it fails."""
+        return writing([self.client, *arguments], pass_fds=pass_fds)
 
     def inspect(self, kind: str, names: Iterable[str]) -> list[dict[str, Any]]:
         """What the engine knows of those containers, networks or images that it has."""

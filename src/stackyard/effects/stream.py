@@ -1,12 +1,16 @@
-"""A process whose output is read while it runs."""
+"""A process whose output is read, or that is written to, while it runs."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from stackyard.errors import CommandError
 
@@ -58,3 +62,50 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.communicate(timeout=GRACE)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def reading(argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> Iterator[IO[bytes]]:
+    """Run a command and yield what it prints, as bytes. Raises CommandError when it fails.
+
+    ``pass_fds`` stay open in it.
+    """
+    with _piped(argv, pass_fds, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout  # noqa: S101 - it is a pipe
+        yield process.stdout
+
+
+@contextmanager
+def writing(argv: Sequence[str], *, pass_fds: Sequence[int] = ()) -> Iterator[IO[bytes]]:
+    """Run a command and yield what it reads, as bytes; it ends with the block. Raises CommandError when it fails.
+
+    ``pass_fds`` stay open in it.
+    """
+    with _piped(argv, pass_fds, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin  # noqa: S101 - it is a pipe
+        yield process.stdin
+
+
+@contextmanager
+def _piped(
+    argv: Sequence[str], pass_fds: Sequence[int], *, stdin: int, stdout: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(  # noqa: S603 - commands are values
+            list(argv), stdin=stdin, stdout=stdout, stderr=told, pass_fds=pass_fds, start_new_session=True
+        )
+        broken = None
+        try:
+            yield process
+            if process.stdin:
+                process.stdin.close()
+        except BrokenPipeError as error:  # it has ended before it read all, and says why
+            broken = error
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if code := process.wait() or (broken and -signal.SIGPIPE):
+            told.seek(0)
+            tail = "\n".join(told.read().decode(errors="replace").strip().splitlines()[-15:])
+            raise CommandError(f"{shlex.join(argv)} exited with {code}:\n{tail}")

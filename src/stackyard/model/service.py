@@ -77,6 +77,10 @@ class Variable(Model):
         "or a certificate for each node, by the site's own authority: PEM of its private key, itself, "
         "and the authority's.",
     )
+    at_rest: bool = Field(
+        default=False,
+        description="The secret encrypts data that is kept: a saved site has the same one under another name.",
+    )
     opt_in: bool = Field(default=False, description="In a site, given only to containers that ask for it by `opt_in`.")
     collects: str | None = Field(
         default=None, description="Kind of declaration whose every instance in the site is given, as a JSON list."
@@ -242,6 +246,9 @@ class Runtime(Model):
     )
     health: Probe | None = Field(default=None, description="Question that tells whether the process does its work.")
     unhealthy: str = Field(default="", description="What is lost while health says no, and what mends it; for people.")
+    ends_vms: tuple[str, ...] = Field(
+        default=(), description="Command that shuts down all VMs that it has started; what it prints is told."
+    )
     bootstrap: tuple[BootstrapStep, ...] = Field(
         default=(), description="Steps that make what the service needs, in order."
     )

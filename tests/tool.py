@@ -57,10 +57,11 @@ class Tool:
         """Run `stackyard ARGUMENTS`; with `check`, it must exit 0."""
         return run(str(PROGRAM), *arguments, check=check, timeout=timeout, **env)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[bytes]:
         """Start `stackyard ARGUMENTS` in a process group of its own and return at once."""
         return subprocess.Popen(
             [str(PROGRAM), *arguments],
+            env={**os.environ, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

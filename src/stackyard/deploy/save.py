@@ -178,15 +178,21 @@ class Save:
                 tar.add(path, f"beside/{inner}", recursive=False)
 
     def _end_vms(self, there: Sequence[Running], report: Report) -> None:
-        """Stop what would notice that VMs end, then shut these down, as the button of a machine does."""
-        engine = self.host.engine
-        runs = ((name, self.catalogue.effective(each.image)) for name, each in self.catalogue.containers.items())
-        ways = {name: image.ends_vms for name, image in runs if image.ends_vms}
-        members = [each for each in there if each.running and not each.is_node]
-        below = [each for each in members if each.labels.get(LABEL_CONTAINER) in ways]
-        if others := [each.name for each in members if each not in below]:
-            report(Event("started", self.site.site, f"stopping {len(others)} containers"))
-            engine.run("stop", *others)
+        """Stop what would notice that VMs end, then shut these down, as the button of a machine does.
+
+        They have their disks and networks until then. What would notice is what waits for the hypervisor.
+        """
+        engine, images = self.host.engine, self.catalogue.effective
+        members = {each.labels.get(LABEL_CONTAINER, "") for each in there}
+        runs = {
+            name: images(self.catalogue.containers[name].image) for name in members if name in self.catalogue.containers
+        }
+        ways = {name: image.ends_vms for name, image in runs.items() if image.ends_vms}
+        watching = {name for name, image in runs.items() if any(wait.container in ways for wait in image.wait_for)}
+        running = [each for each in there if each.running and not each.is_node]
+        below = [each for each in running if each.labels.get(LABEL_CONTAINER) in ways]
+        if first := [each.name for each in running if each.labels.get(LABEL_CONTAINER) in watching]:
+            engine.run("stop", *first)
 
         def end(each: Running) -> None:
             subject = f"VMs of {each.labels[LABEL_NODE]}"

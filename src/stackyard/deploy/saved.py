@@ -109,7 +109,10 @@ class Reader:
         self._path = file
         try:
             self._tar = tarfile.open(file, "r:")  # noqa: SIM115 - as long as this
-            document = json.loads(self._plain(HEAD))
+            entry = self._tar.next()
+            if not entry or entry.name != HEAD:
+                raise KeyError(HEAD)  # noqa: TRY301
+            document = json.loads(self._data(entry))
         except OSError as error:
             raise InputError(f"{file}: {error.strerror}", "correct the name") from error
         except (tarfile.TarError, KeyError, ValueError) as error:
@@ -130,15 +133,17 @@ class Reader:
     def unlock(self, passphrase: str) -> None:
         """Have the key. Raises InputError when the passphrase is another one."""
         try:
-            key = pyrage.passphrase.decrypt(self._plain(KEY), passphrase)
+            key = pyrage.passphrase.decrypt(self._data(KEY), passphrase)
+        except (tarfile.TarError, KeyError) as error:
+            raise StackyardError(f"{self._path} is damaged: {KEY}: {error}", DAMAGED) from error
         except pyrage.DecryptError as error:
             raise InputError(
                 f"{self._path}: that is not its passphrase", "give the one that it was saved with"
             ) from error
         self._identity = pyrage.x25519.Identity.from_str(key.decode().strip())
 
-    def _plain(self, name: str) -> bytes:
-        entry = self._tar.extractfile(name)
+    def _data(self, which: str | tarfile.TarInfo) -> bytes:
+        entry = self._tar.extractfile(which)
         assert entry  # noqa: S101 - not a folder
         return entry.read()
 

@@ -22,7 +22,7 @@ from stackyard.deploy.state import SiteState, locked
 from stackyard.effects.files import write_atomically
 from stackyard.effects.host import Host
 from stackyard.effects.signals import stoppable
-from stackyard.errors import InputError
+from stackyard.errors import InputError, StackyardError
 from stackyard.events import Event, Report
 from stackyard.model.site import Site
 from stackyard.plan.observed import LABEL_SITE
@@ -74,25 +74,37 @@ class Load:
             lacking = self._lacking(about["images"], name)
             with stoppable(REPEAT), locked(state, "load") as lock:
                 state.begin_load()
-                run = self.host.engine.run
-                if left := [each.engine_name for each in volumes(self.host.engine, name)]:
-                    run("volume", "rm", *left, pass_fds=(lock,))
+                self._remove(name, lock)
+                try:
+                    if lacking:
+                        self._pipe("images", ["image", "load", "--quiet"], lock, report)
+                    else:
+                        report(Event("unchanged", "images", "all of them are here"))
+                    self._files()
+                    self._volumes(about, before, name, lock, report)
+                except StackyardError:
+                    self._remove(name, lock)
+                    state.forget()
+                    raise
+                self._remember(state, place, site, catalogue, same=name == before)
                 if reference != name:
                     shutil.copytree(file.parent, self.folder, dirs_exist_ok=True)
-                if lacking:
-                    self._pipe("images", ["image", "load", "--quiet"], lock, report)
-                else:
-                    report(Event("unchanged", "images", "all of them are here"))
-                self._files()
-                there = [_of(Volume(**each), before, name) for each in about["volumes"]]
-                for each in there:
-                    labels = [word for item in each.labels.items() for word in ("--label", "=".join(item))]
-                    run("volume", "create", *labels, each.engine_name, pass_fds=(lock,))
-                unpack = ["--extract", "--numeric-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=*"]
-                self._pipe("volumes", tar_of(there, min(about["images"]), *unpack, reads=False), lock, report)
-                self._remember(state, place, site, catalogue, same=name == before)
                 state.end_load()
         return Loaded(name, reference)
+
+    def _remove(self, name: str, lock: int) -> None:
+        """Remove what a load that did not end has left."""
+        if left := [each.engine_name for each in volumes(self.host.engine, name)]:
+            self.host.engine.run("volume", "rm", *left, pass_fds=(lock,))
+
+    def _volumes(self, about: dict[str, Any], before: str, name: str, lock: int, report: Report) -> None:
+        """Make the volumes, and fill them."""
+        there = [_of(Volume(**each), before, name) for each in about["volumes"]]
+        for each in there:
+            labels = [word for item in each.labels.items() for word in ("--label", "=".join(item))]
+            self.host.engine.run("volume", "create", *labels, each.engine_name, pass_fds=(lock,))
+        unpack = ["--extract", "--numeric-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=*"]
+        self._pipe("volumes", tar_of(there, min(about["images"]), *unpack, reads=False), lock, report)
 
     def _is_free(self, state: SiteState, name: str) -> None:
         """There is no such site here, but for one whose load did not end. Raises InputError."""

@@ -29,6 +29,8 @@ from stackyard.model.site import ContainerOverrides, Network, Overrides, Reposit
 
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
+OTHERWISE = "otherwise"
+"""Key of the image that a container runs when nothing of its `instead` holds, in a catalogue that is decided for a site."""
 _RESERVED = 3
 """Addresses of a network that no node can have: its first, its last, and the engine's own."""
 
@@ -210,11 +212,15 @@ def _chosen(catalogue: Catalogue, site: Site) -> Catalogue:
         found = (i for what, i in container.instead.items() if _says(catalogue, site, service, name, what))
         return next(found, container.image)
 
+    def decided(service: Service, name: str, container: Container) -> Container:
+        if not container.instead:
+            return container
+        # Every image knows what it may run as, whatever the site: one that is built for a site is good for all.
+        instead = {**container.instead, OTHERWISE: container.image}
+        return container.model_copy(update={"image": image(service, name, container), "instead": instead})
+
     def chosen(service: Service) -> Service:
-        made = {
-            name: each.model_copy(update={"image": image(service, name, each)}) if each.instead else each
-            for name, each in service.containers.items()
-        }
+        made = {name: decided(service, name, each) for name, each in service.containers.items()}
         return service.model_copy(update={"containers": made})
 
     services, defined = (

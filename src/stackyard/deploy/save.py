@@ -8,7 +8,6 @@ import os
 import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,21 +20,20 @@ from stackyard.deploy.image_files import fetch
 from stackyard.deploy.saved import Writer, copy
 from stackyard.deploy.state import SiteState, locked
 from stackyard.deploy.up import Up
+from stackyard.deploy.vms import end_vms
 from stackyard.effects.engine import Engine
 from stackyard.effects.host import Host
 from stackyard.effects.signals import stoppable
-from stackyard.errors import InputError, StackyardError
+from stackyard.errors import InputError
 from stackyard.events import Event, Report
 from stackyard.model.site import Site
-from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, LABEL_SITE, Running
+from stackyard.plan.observed import LABEL_NODE, LABEL_SITE
 
 ABOUT = "about.json"
 SITE_FILE = "site.yaml"
 VOLUMES = "/volumes"
 """Where they are in the container that reads or writes them: ``<node>/<volume>`` below it."""
 LABEL_VOLUME = "com.docker.compose.volume"
-ENDING = 120
-"""Seconds that the VMs of a node have to end, all at once."""
 SHUT = "to bring the site back: stackyard up"
 _RIGHTS = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "MKNOD", "SETFCAP")
 
@@ -113,7 +111,7 @@ class Save:
                     images = {each: there.images[each] for each in sorted(wanted.site.images)}
                     self._pipe(writer, "images", ["image", "save", *images], lock, report)
                     self._files(writer, [each.path for each in wanted.facts.image_files.values()])
-                    self._end_vms([*there.containers.values()], report)
+                    end_vms(engine, self.catalogue, there.containers.values(), report)
                     take_down(self.host, name, lock, report)
                     report(Event("done", name, "down"))
                     kept = volumes(engine, name)
@@ -176,37 +174,6 @@ class Save:
                 tar.addfile(entry, io.BytesIO(data))
             for inner, path in beside.items():
                 tar.add(path, f"beside/{inner}", recursive=False)
-
-    def _end_vms(self, there: Sequence[Running], report: Report) -> None:
-        """Stop what would notice that VMs end, then shut these down, as the button of a machine does.
-
-        They have their disks and networks until then. What would notice is what waits for the hypervisor.
-        """
-        engine, images = self.host.engine, self.catalogue.effective
-        members = {each.labels.get(LABEL_CONTAINER, "") for each in there}
-        runs = {
-            name: images(self.catalogue.containers[name].image) for name in members if name in self.catalogue.containers
-        }
-        ways = {name: image.ends_vms for name, image in runs.items() if image.ends_vms}
-        watching = {name for name, image in runs.items() if any(wait.container in ways for wait in image.wait_for)}
-        running = [each for each in there if each.running and not each.is_node]
-        below = [each for each in running if each.labels.get(LABEL_CONTAINER) in ways]
-        if first := [each.name for each in running if each.labels.get(LABEL_CONTAINER) in watching]:
-            engine.run("stop", *first)
-
-        def end(each: Running) -> None:
-            subject = f"VMs of {each.labels[LABEL_NODE]}"
-            report(Event("started", subject, "shutting down"))
-            begun = time.monotonic()
-            done = engine.exec(each.name, *ways[each.labels[LABEL_CONTAINER]], timeout=ENDING)
-            if done.code:
-                raise StackyardError(f"{subject} cannot be ended: {done.stderr.strip()}", SHUT)
-            for line in done.stdout.splitlines():
-                report(Event("note", subject, line))
-            report(Event("done", subject, "shut down", time.monotonic() - begun))
-
-        with ThreadPoolExecutor(max(1, len(below))) as pool:
-            [*pool.map(end, below)]
 
 
 def _now() -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from demo import COMPUTES, ENCAPSULATION, Site, checks, engine, failed
+from demo import COMPUTES, ENCAPSULATION, NAME, Site, checks, engine, failed
 from waiting import NotYet, wait_for
 
 pytestmark = [pytest.mark.cloud, pytest.mark.long]
@@ -87,7 +87,19 @@ def api_hangs(site: Site) -> Iterator[None]:
         engine("unpause", name)
 
 
+@contextmanager
+def cut_off(site: Site) -> Iterator[None]:
+    """No compute node is on the public network any more."""
+    for node in COMPUTES:
+        engine("network", "disconnect", f"{NAME}-public", f"{NAME}-{node}")
+    try:
+        yield
+    finally:
+        site.up()
+
+
 BREAKAGES = {
+    cut_off: ("floating",),
     api_hangs: ("sign in",),
     wrong_encapsulation: ("encapsulation", "vxlan", "wire"),
     agent_stopped: ("metadata", "agent"),

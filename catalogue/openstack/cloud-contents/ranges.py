@@ -12,6 +12,8 @@ from typing import Any
 
 Object = dict[str, Any]
 Call = Callable[..., Any]
+FORWARDING = ("internal_port_id", "internal_ip_address", "internal_port", "external_port", "protocol", "description")
+"""What a forwarded port is made of."""
 MOVING = "Takes the place of another, for"
 """Begins the description of a floating address until it has the port of the one whose place it takes."""
 
@@ -68,13 +70,12 @@ def _floating(api: Any, found: Object, there: list[Object], before: Object, afte
         }
         made = api.call("POST", "/v2.0/floatingips", {"floatingip": body})["floatingip"]
         there.append(made)
+    for each in forwarded:  # one after the other: a port is forwarded once
+        body = {key: value for key, value in each.items() if value is not None and key in FORWARDING}
+        api.call("DELETE", f"/v2.0/floatingips/{found['id']}/port_forwardings/{each['id']}")
+        api.call("POST", f"/v2.0/floatingips/{made['id']}/port_forwardings", {"port_forwarding": body})
     api.call("DELETE", f"/v2.0/floatingips/{found['id']}")
     _finish(api, made)
-    for each in forwarded:
-        body = {key: value for key, value in each.items() if key != "id" and value is not None}
-        body.pop("internal_port_range", None)
-        body.pop("external_port_range", None)
-        api.call("POST", f"/v2.0/floatingips/{made['id']}/port_forwardings", {"port_forwarding": body})
     yield f"the floating address {old} is {made['floating_ip_address']} now"
 
 

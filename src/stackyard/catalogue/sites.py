@@ -30,7 +30,7 @@ from stackyard.model.site import ContainerOverrides, Network, Overrides, Reposit
 _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 OTHERWISE = "otherwise"
-"""Key of the image that a container runs when nothing of its `instead` holds, in a catalogue that is decided for a site."""
+"""Key of the image that a container runs when nothing of its `instead` holds; in what is decided for a site."""
 _RESERVED = 3
 """Addresses of a network that no node can have: its first, its last, and the engine's own."""
 

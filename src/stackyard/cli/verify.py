@@ -76,7 +76,9 @@ def command(
     left = f"what was made stays; delete it with: {again}" if keep else f"to be sure that nothing is left: {again}"
     with reporter(f"verify {model.site}", output=output) as report:
         if only_clean:
-            cloud = Cloud(Api(credentials(resolved), local(resolved.urls)), volumes=has_volumes(resolved))
+            public = resolved.site.networks.public is not None
+            api = Api(credentials(resolved), local(resolved.urls))
+            cloud = Cloud(api, volumes=has_volumes(resolved), public=public)
             cloud.limit("deleting", CLEANING)
             end_left(host.engine, f"{prefix(tag)}{resolved.name}-")
             cloud.sign_in()

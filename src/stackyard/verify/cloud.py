@@ -7,7 +7,9 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from stackyard.effects.openstack import NOT_FOUND, TIMEOUT, ApiError, NoAnswerError
 from stackyard.errors import StackyardError
@@ -75,6 +77,7 @@ class Network:
     """A network that was made; ``kind`` is the encapsulation that Neutron gave it, ``segment`` its number."""
 
     id: str
+    subnet: str
     kind: str
     segment: int | None
     mtu: int
@@ -119,10 +122,13 @@ class _Kind:
     key: str
     query: str = ""
     held_by: str = ""
+    named: str = "name"
 
 
 KINDS = {
+    "floating address": _Kind("network", "/v2.0/floatingips", "floatingips", named="description"),
     "server": _Kind("compute", "/servers", "servers"),
+    "router": _Kind("network", "/v2.0/routers", "routers", held_by="floating address"),
     "port": _Kind("network", "/v2.0/ports", "ports", held_by="server"),
     "network": _Kind("network", "/v2.0/networks", "networks", held_by="port"),
     "volume": _Kind(VOLUMES, "/volumes", "volumes", held_by="server"),
@@ -131,6 +137,8 @@ KINDS = {
     "image": _Kind("image", "/v2/images", "images", "?limit=1000"),
 }
 """In the order in which they can be deleted."""
+OUTSIDE = {"floating address", "router"}
+"""Kinds that only sites have which lead out."""
 SERVICES = ("compute", "image", "network")
 """Types of the services that every site has."""
 
@@ -142,13 +150,17 @@ class OutOfTimeError(StackyardError):
 class Cloud:
     """The nouns over the APIs. Every method raises ApiError when an API refuses or does not answer.
 
-    With a ``limit``, OutOfTimeError when the time for all calls together is over.
+    With a ``limit``, OutOfTimeError when the time for all calls together is over. ``volumes`` and ``public`` say what a
+    site has beyond what every site has.
     """
 
-    def __init__(self, api: Api, *, volumes: bool = False) -> None:
+    def __init__(self, api: Api, *, volumes: bool = False, public: bool = False) -> None:
         self._api = api
         self.services = (*SERVICES, VOLUMES) if volumes else SERVICES
-        self.kinds = {name: kind for name, kind in KINDS.items() if kind.service in self.services}
+        lacking = set() if public else OUTSIDE
+        self.kinds = {
+            name: kind for name, kind in KINDS.items() if kind.service in self.services and name not in lacking
+        }
         self._silent: set[str] = set()
         self._end = float("inf")
         self._late = ""
@@ -254,9 +266,10 @@ class Cloud:
         """Make a network with a subnet."""
         made = self._call("network", "POST", "/v2.0/networks", body={"network": {"name": name}})["network"]
         subnet = {"name": name, "network_id": made["id"], "ip_version": 4, "cidr": cidr}
-        self._call("network", "POST", "/v2.0/subnets", body={"subnet": subnet})
+        subnet = self._call("network", "POST", "/v2.0/subnets", body={"subnet": subnet})["subnet"]
         return Network(
             id=made["id"],
+            subnet=subnet["id"],
             kind=made.get("provider:network_type", ""),
             segment=made.get("provider:segmentation_id"),
             mtu=made["mtu"],
@@ -276,6 +289,50 @@ class Cloud:
         body = {"port": {"name": name, "network_id": network, "security_groups": [group]}}
         made = self._call("network", "POST", "/v2.0/ports", body=body)["port"]
         return Port(made["id"], made["fixed_ips"][0]["ip_address"])
+
+    def external(self, cidr: str) -> str:
+        """Return a network that leads out through this range; empty when there is none."""
+        query = "?router:external=true&fields=id"
+        outside = {each["id"] for each in self._call("network", "GET", f"/v2.0/networks{query}")["networks"]}
+        subnets = self._call("network", "GET", f"/v2.0/subnets?cidr={quote(cidr, safe='')}")["subnets"]
+        return next((str(each["network_id"]) for each in subnets if each["network_id"] in outside), "")
+
+    def make_external(self, name: str, cidr: str) -> str:
+        """Make a network that leads out, and gives away the upper half of a range; return its id."""
+        physical = {"provider:network_type": "flat", "provider:physical_network": "public", "router:external": True}
+        made = self._call("network", "POST", "/v2.0/networks", body={"network": {"name": name, **physical}})["network"]
+        addresses = IPv4Network(cidr)
+        pool = {"start": str(addresses[addresses.num_addresses // 2]), "end": str(addresses[-2])}
+        subnet = {
+            "name": name,
+            "network_id": made["id"],
+            "ip_version": 4,
+            "cidr": cidr,
+            "gateway_ip": str(addresses[1]),
+        }
+        subnet |= {"enable_dhcp": False, "allocation_pools": [pool]}
+        self._call("network", "POST", "/v2.0/subnets", body={"subnet": subnet})
+        return str(made["id"])
+
+    def make_router(self, name: str, external: str, subnet: str) -> str:
+        """Make a router from a subnet to an external network, and return its id."""
+        body = {"router": {"name": name, "external_gateway_info": {"network_id": external}}}
+        made = self._call("network", "POST", "/v2.0/routers", body=body)["router"]
+        self._call("network", "PUT", f"/v2.0/routers/{made['id']}/add_router_interface", body={"subnet_id": subnet})
+        return str(made["id"])
+
+    def make_floating(self, name: str, external: str, port: str) -> str:
+        """Give a port an address of an external network, and return that."""
+        body = {"floatingip": {"description": name, "floating_network_id": external, "port_id": port}}
+        made = self._call("network", "POST", "/v2.0/floatingips", body=body)["floatingip"]
+        return str(made["floating_ip_address"])
+
+    def _disconnect(self, router: str) -> None:
+        """Take a router's interfaces away."""
+        for port in self._call("network", "GET", f"/v2.0/ports?device_id={router}")["ports"]:
+            if port["device_owner"] == "network:router_interface":
+                path = f"/v2.0/routers/{router}/remove_router_interface"
+                self._call("network", "PUT", path, body={"port_id": port["id"]})
 
     def boot(self, name: str, *, image: str, flavor: str, port: str, zone: str, user_data: str) -> str:
         """Ask for a VM in a zone, or `zone:host`, and return its id."""
@@ -330,12 +387,15 @@ class Cloud:
         """Return the resources of a kind whose names begin so."""
         where = KINDS[kind]
         found = self._call(where.service, "GET", f"{where.path}{where.query}")[where.key]
-        return [Resource(kind, each["id"], each["name"]) for each in found if each["name"].startswith(prefix)]
+        named = [(each["id"], str(each.get(where.named) or "")) for each in found]
+        return [Resource(kind, identity, name) for identity, name in named if name.startswith(prefix)]
 
     def delete(self, resource: Resource) -> None:
         """Ask for a resource to be deleted; one that is gone is fine."""
         where = KINDS[resource.kind]
         try:
+            if resource.kind == "router":
+                self._disconnect(resource.id)
             self._call(where.service, "DELETE", f"{where.path}/{resource.id}")
         except ApiError as error:
             if error.status != NOT_FOUND:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stackyard.verify.checks import guests, make, site, volumes, wire
+from stackyard.verify.checks import guests, make, outside, site, volumes, wire
 from stackyard.verify.context import Run
 from stackyard.verify.outcome import Finding
 from stackyard.verify.target import Target
@@ -90,6 +90,13 @@ PHASES = (
         guests.tcp,
         needs=("ping",),
         hint="pings that pass where TCP hangs: look at MTU, checksums and segmentation offload",
+    ),
+    Phase(
+        "floating",
+        outside.floating,
+        needs=("metadata",),
+        applies=lambda target: bool(target.public),
+        hint="`stackyard status` tells whether the node is a gateway; docs/why/public-network.md has what may pass",
     ),
     Phase(
         "volume",

@@ -38,7 +38,7 @@ def verify(
     Deleting has a deadline of its own. ``causes`` is asked when a check fails.
     """
     captures = tuple(Capture(engine, point) for point in target.capture_points)
-    run = Run(target, Cloud(api, volumes=target.volumes), report, captures, causes)
+    run = Run(target, Cloud(api, volumes=target.volumes, public=bool(target.public)), report, captures, causes)
     begun = time.monotonic()
     run.cloud.limit("the proof", deadline)
     checks: list[Check] = []

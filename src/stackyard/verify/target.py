@@ -43,6 +43,8 @@ class Target:
     tag: str
     urls: tuple[PublicUrl, ...] = ()
     volumes: bool = False
+    public: str = ""
+    """Range of the network that leads out, where the site has one."""
 
     @property
     def prefix(self) -> str:
@@ -83,6 +85,7 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         tag=tag,
         urls=resolved.urls,
         volumes=has_volumes(resolved),
+        public=str(resolved.site.networks.public or ""),
     )
 
 

@@ -5,6 +5,7 @@ from fake_cloud import HOSTS, FakeApi, FakeCapture, target
 
 from fakes import FakeEngine
 from stackyard.verify import cloud, run, wait
+from stackyard.verify.checks import outside
 
 
 @pytest.fixture
@@ -20,8 +21,11 @@ def prove(api, tmp_path, monkeypatch):
     monkeypatch.setattr(cloud, "time", _Time(api.clock, 0))
     monkeypatch.setattr(run, "Capture", FakeCapture)
 
-    def prove(*, report=lambda _event: None, hosts=HOSTS, urls=(), volumes=False, **options):
-        return run.verify(FakeEngine(), target(tmp_path, hosts, urls, volumes=volumes), api, report, **options)
+    monkeypatch.setattr(outside, "ask", api.ask)
+
+    def prove(*, report=lambda _event: None, hosts=HOSTS, urls=(), volumes=False, public="", **options):
+        site = target(tmp_path, hosts, urls, volumes=volumes, public=public)
+        return run.verify(FakeEngine(), site, api, report, **options)
 
     return prove
 

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stackyard.effects.openstack import TIMEOUT, ApiError, NoAnswerError
+from stackyard.effects.web import Answer
 from stackyard.guest.guest import Guest
 from stackyard.plan.resolved import PublicUrl
 from stackyard.verify.capture import CapturePoint
 from stackyard.verify.frames import Frames
-from stackyard.verify.script import digest
+from stackyard.verify.script import digest, served
 from stackyard.verify.target import ComputeNode, Target
 
 HOSTS = {"compute1": "az1", "compute2": "az2"}
@@ -25,6 +26,8 @@ LISTS = {
     "/v2.0/networks": "networks",
     "/v2.0/security-groups": "security_groups",
     "/volumes": "volumes",
+    "/v2.0/routers": "routers",
+    "/v2.0/floatingips": "floatingips",
 }
 
 
@@ -54,6 +57,7 @@ class FakeApi:
         self.consoles_late = 0
         self.volume_fails = False
         self.other_bytes = False
+        self.outside = None
         self.clock = Clock()
         self.hangs = set()
 
@@ -88,13 +92,15 @@ class FakeApi:
 
     @staticmethod
     def _general(path):
-        return re.sub(r"/(images|servers|volumes|os-volume_attachments)/[^/]+", r"/\1/id", path)
+        return re.sub(r"/(images|servers|volumes|os-volume_attachments|routers)/[^/]+", r"/\1/id", path)
 
     def _delete(self, collection, identity):
         if identity not in self.things[LISTS[collection]]:
             raise ApiError("no such thing", 404)
         if collection == "/v2.0/networks" and self.things["ports"]:
             raise ApiError("there are ports in use on the network", 409)
+        if collection == "/v2.0/routers" and any(each["device_owner"] for each in self.things["ports"].values()):
+            raise ApiError("the router has interfaces", 409)
         if collection == "/v2.0/ports" and self.things["servers"]:
             raise ApiError("a server has it", 409)
         del self.things[LISTS[collection]][identity]
@@ -123,10 +129,38 @@ class FakeApi:
 
     def _post_v2_0_networks(self, _path, body):
         provider = {"provider:network_type": "vxlan", "provider:segmentation_id": 4}
-        return {"network": self.make("networks", mtu=1450, **provider, **body["network"])}
+        return {"network": self.make("networks", mtu=1450, **{**provider, **body["network"]})}
 
     def _post_v2_0_subnets(self, _path, body):
-        return {"subnet": body["subnet"]}
+        return {"subnet": {"id": "subnet-1", **body["subnet"]}}
+
+    def _get_v2_0_subnets(self, _path, _body):
+        """Of the external network; the fake has no other that is asked for by its range."""
+        found = [each["id"] for each in self.things["networks"].values() if each.get("router:external")]
+        return {"subnets": [{"network_id": each} for each in found]}
+
+    def _post_v2_0_routers(self, _path, body):
+        return {"router": self.make("routers", **body["router"])}
+
+    def _put_v2_0_routers_id_add_router_interface(self, path, _body):
+        owner = {"device_owner": "network:router_interface", "device_id": path.split("/")[3]}
+        self.make("ports", name="", fixed_ips=[], **owner)
+
+    def _put_v2_0_routers_id_remove_router_interface(self, _path, body):
+        del self.things["ports"][body["port_id"]]
+
+    def _post_v2_0_floatingips(self, _path, body):
+        return {"floatingip": self.make("floatingips", floating_ip_address="198.18.82.150", **body["floatingip"])}
+
+    def ask(self, url, _timeout):
+        """What answers at a floating address: the VM whose port has it, unless something is wrong."""
+        if self.outside:
+            return self.outside
+        port = next(iter(self.things["floatingips"].values()))["port_id"]
+        server = next(each for each in self.things["servers"].values() if each["port"] == port)
+        values = variables(server["script"])
+        assert url == "http://198.18.82.150:80/data"
+        return Answer(200, served(values["SEED"], values["ADDRESS"]).decode())
 
     def _post_v2_0_security_groups(self, _path, body):
         return {"security_group": self.make("security_groups", **body["security_group"])}
@@ -136,12 +170,13 @@ class FakeApi:
 
     def _post_v2_0_ports(self, _path, body):
         address = f"10.77.0.{11 + len(self.things['ports'])}"
-        return {"port": self.make("ports", fixed_ips=[{"ip_address": address}], **body["port"])}
+        return {"port": self.make("ports", fixed_ips=[{"ip_address": address}], device_owner="", **body["port"])}
 
     def _post_servers(self, _path, body):
         wanted = body["server"]
         host = self.placed[wanted["availability_zone"]]
-        server = self.make("servers", name=wanted["name"], polls=0, host=host, script=wanted["user_data"])
+        port = wanted["networks"][0]["port"]
+        server = self.make("servers", name=wanted["name"], polls=0, host=host, port=port, script=wanted["user_data"])
         return {"server": server}
 
     def _post_volumes(self, _path, body):
@@ -180,8 +215,7 @@ class FakeApi:
         return {"output": self._console(server)}
 
     def _console(self, server):
-        script = base64.b64decode(server["script"]).decode()
-        values = dict(shlex.split(line)[0].split("=", 1) for line in script.splitlines() if re.match(r"[A-Z]+=", line))
+        values = variables(server["script"])
         lines = [
             ("boot", "boot=started uptime=2.2 kernel=6.12"),
             ("dhcp", f"dhcp=ok address={values['ADDRESS']} mask=24 mtu=1450 uptime=2.6"),
@@ -203,6 +237,12 @@ class FakeApi:
                 ("tcp", f"peer={address} tcp=ok bytes=1000000 sha256={got} attempt=1 begin=3.0 end=3.5"),
             ]
         return "SeaBIOS\n" + "".join(f"STACKYARD {line}\n" for name, line in lines if name not in self.silent)
+
+
+def variables(user_data):
+    """The variables at the head of a VM's script."""
+    script = base64.b64decode(user_data).decode()
+    return dict(shlex.split(line)[0].split("=", 1) for line in script.splitlines() if re.match(r"[A-Z]+=", line))
 
 
 def general(path):
@@ -239,7 +279,12 @@ class FakeCapture:
 
 
 def target(
-    folder: Path, hosts: Iterable[str] = HOSTS, urls: tuple[PublicUrl, ...] = (), *, volumes: bool = False
+    folder: Path,
+    hosts: Iterable[str] = HOSTS,
+    urls: tuple[PublicUrl, ...] = (),
+    *,
+    volumes: bool = False,
+    public: str = "",
 ) -> Target:
     """Compute nodes, and a guest of a few bytes."""
     for name in ("kernel", "initramfs", "disk"):
@@ -258,4 +303,5 @@ def target(
         tag="run",
         urls=urls,
         volumes=volumes,
+        public=public,
     )

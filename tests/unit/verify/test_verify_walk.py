@@ -10,13 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from fake_cloud import FakeCapture, target
 
+from stackyard.effects.web import Answer
 from stackyard.plan.resolved import PublicUrl
 from stackyard.verify.cloud import Cloud
 from stackyard.verify.phases import PHASES
 
 PUBLIC = "public URLs"
 """A check of sites that are known by URLs that something else forwards."""
-OPTIONAL = {PUBLIC, "pages", "volume"}
+OPTIONAL = {PUBLIC, "pages", "volume", "floating"}
 NAMES = [phase.name for phase in PHASES if phase.name not in OPTIONAL]
 
 
@@ -62,6 +63,37 @@ def test_volumes_that_do_not_work(api, prove, broken, message):
     for name, value in broken.items():
         setattr(api, name, value)
     assert message in messages(prove(volumes=True))["volume"]
+    assert nothing_left(api)
+
+
+RANGE = "198.18.82.0/24"
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["an external network", "none"])
+def test_a_site_that_leads_out_is_entered_from_outside(api, prove, there):
+    """Through the external network that there is, else through one of the proof's own."""
+    if there:
+        api.make("networks", name="public", **{"router:external": True})
+    outcome = prove(public=RANGE)
+    assert messages(outcome) == {}
+    found = next(check for check in outcome.checks if check.name == "floating")
+    assert found.saw.summary == "1 MB from 198.18.82.150 to this host"
+    assert [each["name"] for each in api.things["networks"].values()] == (["public"] if there else [])
+    assert not api.things["routers"]
+    assert not api.things["floatingips"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer(reason="no route to host"), "198.18.82.150: no route to host"),
+        (Answer(200, "short"), "198.18.82.150: HTTP 200, 5 of 1000000 bytes"),
+    ],
+    ids=["nobody answers", "other data"],
+)
+def test_a_floating_address_that_does_not_lead_to_the_vm(api, prove, answer, message):
+    api.outside = answer
+    assert message in messages(prove(public=RANGE))["floating"]
     assert nothing_left(api)
 
 

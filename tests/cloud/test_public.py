@@ -1,5 +1,6 @@
 """The way out of the cloud and into it: floating addresses, what VMs reach, and what they must not."""
 
+import base64
 import contextlib
 import hashlib
 import socket
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from demo import COMPUTES, Site
+from demo import COMPUTES, Site, engine
 from stackyard.effects.openstack import Api
 from stackyard.guest.guest import ensure
 from stackyard.verify.cloud import Cloud as Proof
@@ -211,6 +212,36 @@ def test_a_vm_sends_much_to_the_host(cloud: Cloud) -> None:
     assert len(cloud.ask(f"head -c {BIG} /dev/zero")) == BIG
 
 
+def test_a_security_group_lets_in_what_it_says(cloud: Cloud) -> None:
+    """While both VMs run: nothing without a rule, and nothing any more when the rule goes."""
+    network = cloud.site.cloud.network
+    group = network.create_security_group(name=f"{NAME}-closed")
+    before = network.get_port(cloud.second.port).security_group_ids
+    target = [(cloud.second.address, SHELL)]
+
+    def wait_until(reached: Sequence[str]) -> None:
+        def look() -> None:
+            if (found := cloud.reached(target)) != reached:
+                raise NotYet(str(found))
+
+        wait_for(f"the first VM to reach {reached}", look, 20)
+
+    try:
+        wait_until([f"{cloud.second.address}:{SHELL}"])
+        network.update_port(cloud.second.port, security_group_ids=[group.id])
+        wait_until([])
+        how = {"direction": "ingress", "ether_type": "IPv4", "protocol": "tcp"}
+        how |= {"port_range_min": SHELL, "port_range_max": SHELL, "remote_ip_prefix": f"{cloud.first.address}/32"}
+        rule = network.create_security_group_rule(security_group_id=group.id, **how)
+        wait_until([f"{cloud.second.address}:{SHELL}"])
+        network.delete_security_group_rule(rule)
+        wait_until([])
+    finally:
+        network.update_port(cloud.second.port, security_group_ids=before)
+        network.delete_security_group(group)
+    wait_until([f"{cloud.second.address}:{SHELL}"])
+
+
 def test_metadata_is_that_of_the_cloud(cloud: Cloud) -> None:
     assert cloud.first.id in cloud.ask("wget -q -T 5 -O - http://169.254.169.254/openstack/latest/meta_data.json")
 
@@ -259,3 +290,66 @@ def test_the_host_can_do_without_its_firewall_for_that(cloud: Cloud) -> None:
         assert cloud.first.address in cloud.ask("ip -4 address show dev eth0")
     finally:
         subprocess.run(["iptables-restore"], input=before, text=True, check=True)
+
+
+def gateway(site: Site) -> str:
+    """The node through which the router leads out."""
+
+    def rows(*query: str) -> dict[str, str]:
+        form = ("ovn-sbctl", "--format=csv", "--no-headings")
+        lines = site.inside("controller", "ovn-sb", *form, *query).stdout.splitlines()
+        return dict(reversed(line.split(",", 1)) for line in lines)
+
+    network = site.cloud.network
+    (port,) = network.ports(device_owner="network:router_gateway", device_id=network.find_router(NAME).id)
+    bound = rows("--columns=chassis,logical_port", "find", "Port_Binding", "type=chassisredirect")
+    hosts = {identity: host for host, identity in rows("--columns=_uuid,hostname", "list", "Chassis").items()}
+    return hosts[bound[f"cr-lrp-{port.id}"]]
+
+
+@contextlib.contextmanager
+def forwarded(cloud: Cloud, node: str) -> Iterator[str]:
+    """A VM on a node whose shell is a forwarded port of a floating address, which the router's gateway has: that."""
+    network, compute = cloud.site.cloud.network, cloud.site.cloud.compute
+    group = network.find_security_group(NAME)
+    with contextlib.ExitStack() as made:
+        port = network.create_port(network_id=network.find_network(NAME).id, security_groups=[group.id])
+        made.callback(network.delete_port, port)
+        server = compute.create_server(
+            name=f"{NAME}-forwarded",
+            image_id=cloud.site.cloud.image.find_image("guest").id,
+            flavor_id=compute.find_flavor("tiny").id,
+            networks=[{"port": port.id}],
+            availability_zone=f"az{node[-1]}",
+            user_data=base64.b64encode(LISTEN.encode()).decode(),
+        )
+        made.callback(gone, cloud.site, server.id)
+        floating = network.create_ip(floating_network_id=network.find_network("public").id)
+        made.callback(network.delete_ip, floating)
+        forwarding = network.create_port_forwarding(
+            floatingip_id=floating.id,
+            internal_port_id=port.id,
+            internal_ip_address=port.fixed_ips[0]["ip_address"],
+            internal_port=SHELL,
+            external_port=SHELL,
+            protocol="tcp",
+        )
+        made.callback(network.delete_port_forwarding, forwarding, floating)
+        yield str(floating.floating_ip_address)
+
+
+def test_a_port_is_forwarded_and_the_other_gateway_takes_over(cloud: Cloud) -> None:
+    """The node that leads out falls silent; the VM is on the other one."""
+    silent = gateway(cloud.site)
+    (other,) = {*COMPUTES} - {silent}
+    with forwarded(cloud, other) as address:
+        there = replace(cloud, first=replace(cloud.first, floating=address))
+        wait_for("the forwarded port", lambda: answers(there, there.first), SECONDS)
+        names = [cloud.site.container(silent, each) for each in ("ovs-vswitchd", "ovn-controller")]
+        engine("pause", *names)
+        try:
+            wait_for("the other gateway", lambda: answers(there, there.first), 60)
+            assert gateway(cloud.site) == other
+        finally:
+            engine("unpause", *names)
+        wait_for("the forwarded port, with both", lambda: answers(there, there.first), 60)

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import shlex
 import shutil
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import yaml
 
 from demo import COMPUTES, EXPORT, Site, failed
 from stackyard.catalogue import site_path
-from tool import STATE, Tool, run
+from tool import STATE, Tool
 from vm import gone
 from waiting import NotYet, wait_for
 
@@ -41,10 +42,16 @@ class Copied:
     """Containers of the demo, when its copy was not there yet."""
 
 
-def ping(address: str) -> None:
-    """Probe: something answers at an address, from the host."""
-    if run("ping", "-c", "1", "-W", "2", address, check=False).code:
-        raise NotYet(address)
+def answers(address: str) -> None:
+    """Probe: its SSH server greets the host."""
+    try:
+        with socket.create_connection((address, 22), timeout=3) as connection:
+            connection.settimeout(3)
+            greeting = connection.recv(4)
+    except OSError as error:
+        raise NotYet(f"{address}: {error}") from error
+    if greeting != b"SSH-":
+        raise NotYet(f"{address}: {greeting!r}")
 
 
 def network_of(site: Site) -> ipaddress.IPv4Network:
@@ -58,10 +65,10 @@ def copied(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cop
     copy = Site(site.stackyard)
     with contextlib.ExitStack() as made:
         server, address, forwarding = a_vm(user_of(site), made)
-        wait_for("the VM to answer", lambda: ping(address), 120)
+        wait_for("the VM to answer", lambda: answers(address), 120)
         file = folder / "demo.saved"
         site.stackyard("save", str(file), timeout=UP_SECONDS)
-        wait_for("the VM to answer again", lambda: ping(address), 120)
+        wait_for("the VM to answer again", lambda: answers(address), 120)
         before = site.containers()
         made.callback(shutil.rmtree, STATE / "sites" / COPY, ignore_errors=True)
         loaded = site.stackyard("load", str(file), "--as", COPY, "--folder", str(folder), "--output", "json").json
@@ -126,7 +133,7 @@ def test_its_vm_runs_and_answers_at_the_same_place(copied: Copied) -> None:
     address = moved(copied, copied.address)
     (floating,) = cloud.network.ips(floating_ip_address=address)
     assert floating.description == "mine"
-    wait_for("the VM to answer", lambda: ping(address), 120)
+    wait_for("the VM to answer", lambda: answers(address), 120)
     old = network_of(copied.site)
     assert not [each for each in cloud.network.ips() if ipaddress.IPv4Address(each.floating_ip_address) in old]
 
@@ -153,7 +160,7 @@ def test_both_are_proven(copied: Copied) -> None:
 
 def test_the_first_did_not_notice(copied: Copied) -> None:
     assert copied.site.containers() == copied.before
-    ping(copied.address)
+    answers(copied.address)
 
 
 def test_a_site_that_goes_down_has_its_vms_back(copied: Copied, stackyard: Tool) -> None:
@@ -161,5 +168,5 @@ def test_a_site_that_goes_down_has_its_vms_back(copied: Copied, stackyard: Tool)
     told = stackyard("down", "--site", copied.copy.file)
     assert "shut down" in told.stderr
     stackyard("up", "--site", copied.copy.file, timeout=UP_SECONDS)
-    wait_for("the VM to answer", lambda: ping(moved(copied, copied.address)), 120)
+    wait_for("the VM to answer", lambda: answers(moved(copied, copied.address)), 120)
     assert copied.copy.cloud.compute.get_server(copied.server).host in COMPUTES

@@ -145,12 +145,6 @@ def decide(
     rebuilt = frozenset(step.name for step in network_steps if step.verb != "unchanged")
     nodes = [_node(target, observed, rebuilt) for target in targets if target.member_of is None]
     by_name = {step.name: step for step in nodes}
-    members = [
-        _member(target, by_name[target.member_of], observed) for target in targets if target.member_of is not None
-    ]
-    known = {target.name for target in targets}
-    gone = [_gone(running) for name, running in sorted(observed.containers.items()) if name not in known]
-    steps = tuple(step for step in (*gone, *nodes, *members) if only in (None, step.node))
     staying = {step.name for step in nodes if step.verb not in {"create", "recreate"}}
     joins = tuple(
         join
@@ -158,6 +152,14 @@ def decide(
         if target.name in staying and only in (None, target.node)
         for join in _joins(target, observed.containers[target.name], left)
     )
+    members = [
+        _member(target, by_name[target.member_of], observed, joins)
+        for target in targets
+        if target.member_of is not None
+    ]
+    known = {target.name for target in targets}
+    gone = [_gone(running) for name, running in sorted(observed.containers.items()) if name not in known]
+    steps = tuple(step for step in (*gone, *nodes, *members) if only in (None, step.node))
     used = {target.image for target in targets if only in (None, target.node)}
     return Plan(
         networks=network_steps,
@@ -241,7 +243,7 @@ def _network_differences(target: Target, running: Running, rebuilt: frozenset[st
     return found
 
 
-def _member(target: Target, node: Step, observed: Observed) -> Step:
+def _member(target: Target, node: Step, observed: Observed, joins: Iterable[Join]) -> Step:
     """A container in a node's namespace."""
     running = observed.containers.get(target.name)
     if running is None:
@@ -251,7 +253,13 @@ def _member(target: Target, node: Step, observed: Observed) -> Step:
         return _step("recreate", target, *why)
     if target.job and running.status == "exited" and running.exit_code == 0:
         return _step("unchanged", target, "done")
-    return _in_its_node(target, running, node, observed.containers.get(node.name))
+    step = _in_its_node(target, running, node, observed.containers.get(node.name))
+    joined = [join for join in joins if join.name == node.name and join.verb == "connect"]
+    known = next((join.network for join in joined if join.address in target.environment.values()), "")
+    if step.verb == "unchanged" and running.running and known:
+        # It was told that address, and has not seen the interface that comes now.
+        return _step("restart", target, f"its node joins {known}")
+    return step
 
 
 def _in_its_node(target: Target, running: Running, node: Step, there: Running | None) -> Step:

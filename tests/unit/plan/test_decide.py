@@ -300,6 +300,20 @@ def test_nodes_that_run_vms_leave_the_public_network_as_they_run() -> None:
     assert again.empty
 
 
+def test_who_knows_the_address_of_a_network_that_a_node_lost_begins_anew() -> None:
+    """Somebody took a node off the network, as it ran: the interface that comes back is another one."""
+    site = resolved("demo", networks=PUBLIC, contents=None)
+    made = rendered(site)
+    observed = everything(site, made)
+    node = observed.containers["demo-compute1"]
+    lost = replace(node, addresses={name: each for name, each in node.addresses.items() if name != "demo-public"})
+    observed = replace(observed, containers={**observed.containers, node.name: lost})
+    plan = planned(site, observed, made)
+    assert [(join.verb, join.node) for join in plan.joins] == [("connect", "compute1")]
+    assert {(step.verb, step.key) for step in plan.changes} == {("restart", "compute1/ovs-vswitchd")}
+    assert planned(site, applied(observed, plan, site, made), made).empty
+
+
 def test_one_node_alone_leaves_its_network_where_others_are_on_it() -> None:
     before, after = (
         resolved("demo", networks={**PUBLIC, **changes}, contents=None) for changes in ({}, {"public": None})

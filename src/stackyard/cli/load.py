@@ -14,6 +14,7 @@ from stackyard.cli import _options
 from stackyard.cli._options import passphrase_in
 from stackyard.deploy.check import root
 from stackyard.effects.host import Host
+from stackyard.errors import StackyardError
 from stackyard.events import Event
 
 SUMMARY = 10.0
@@ -30,7 +31,7 @@ def _name(_context: click.Context, _option: click.Parameter, value: str | None) 
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--as",
     "name",
@@ -68,7 +69,11 @@ def command(
     with reporter(f"load {title}", output=output, every=SUMMARY) as report:
         if reader.head["stackyard"] != __version__:
             report(Event("note", title, f"it was saved by stackyard {reader.head['stackyard']}, this is {__version__}"))
-        loaded = Load(host, reader, name, folder).run(report)
+        try:
+            loaded = Load(host, reader, name, folder).run(report)
+        except StackyardError as error:
+            error.hint = _options.for_site(error.hint, title)
+            raise
     took = time.monotonic() - begun
     if output == "json":
         click.echo(json.dumps({"site": loaded.site, "reference": loaded.reference, "seconds": round(took, 2)}))

@@ -112,8 +112,7 @@ class Load:
         if not state.loading and (state.secrets.exists() or containers(engine, name) or volumes(engine, name)):
             raise InputError(
                 f"there is a site {name} here already",
-                "load it under another name: add --as NAME; or remove the one here with its data: "
-                f"stackyard down --volumes --site {name}",
+                "load it under another name (--as NAME), or remove that one with its data: stackyard down --volumes",
             )
 
     def _unpacked(self, place: Path) -> dict[str, Any]:

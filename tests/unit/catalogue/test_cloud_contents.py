@@ -1,6 +1,8 @@
 """The script that makes the contents of a cloud, as far as it can be decided without one."""
 
 import importlib.util
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,15 @@ FILE = Path(__file__).parents[3] / "catalogue/openstack/cloud-contents/contents.
 
 
 @pytest.fixture(scope="module")
-def contents() -> Any:
+def contents() -> Iterator[Any]:
+    sys.path.insert(0, str(FILE.parent))  # as in the image: beside it is what it imports
     spec = importlib.util.spec_from_file_location("cloud_contents", FILE)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module
+    yield module
+    sys.path.remove(str(FILE.parent))
 
 
 @pytest.mark.parametrize(

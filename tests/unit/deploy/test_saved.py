@@ -139,7 +139,7 @@ def test_it_needs_free_ports(tmp_path: Path) -> None:
         (("save", "x", "--encrypt"), "there is no terminal to ask for it"),
         (("save", "x", "--passphrase-file", "none"), "none: No such file"),
         (("save", "x", "--passphrase-file", "empty"), "has no passphrase"),
-        (("load", "none"), "does not exist"),
+        (("load", "none"), "none: No such file"),
         (("load", "empty"), "is not a saved site"),
         (("load", "sealed"), "the archive needs a passphrase"),
         (("load", "sealed", "--as", "Not A Name"), "cannot be the name of a site"),

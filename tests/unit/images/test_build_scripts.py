@@ -23,6 +23,7 @@ REBUILT = [
     # All images of Nova but those wait for the migration, and MariaDB's has it done.
     pytest.param("openstack/nova/migrate.py", {*NOVA, "mariadb"}),
     pytest.param("openstack/keystone/accounts.py", {"keystone"}),
+    pytest.param("openstack/cloud-contents/ranges.py", {"cloud-contents"}),
     pytest.param("openstack/cloud-contents/contents.py", {"cloud-contents"}),
     pytest.param("openstack/horizon/dashboard.py", {"horizon"}),
     pytest.param("openstack/horizon/static.py", {"horizon"}),
@@ -33,6 +34,7 @@ REBUILT = [
     pytest.param("openstack/cinder/pool", {"cinder-volume", "cinder-backup"}),
     pytest.param("common/ceph/accounts", {"ceph"}),
     pytest.param("common/ceph/monitor", {"ceph-mon"}),
+    pytest.param("common/ceph/own-users", {"ceph-mon"}),
     pytest.param("common/ceph/store", {"ceph-osd"}),
     pytest.param("common/ceph/works", {"ceph-mon", "ceph-osd"}),
     pytest.param("common/mariadb/bake.sh", {"mariadb"}),
@@ -40,6 +42,7 @@ REBUILT = [
     pytest.param("common/mariadb/takes-a-write", {"mariadb"}),
     pytest.param("common/rabbitmq/takes-a-message", {"rabbitmq"}),
     pytest.param("common/rabbitmq/forget-accounts", {"rabbitmq"}),
+    pytest.param("common/libvirt/end-vms", {"libvirt", "libvirt-rbd"}),
     pytest.param("common/libvirt/find-hypervisor", {"libvirt", "libvirt-rbd"}),
     pytest.param("common/libvirt/certificates", {"libvirt", "libvirt-rbd"}),
     pytest.param("common/libvirt/probe-kvm", {"libvirt", "libvirt-rbd"}),

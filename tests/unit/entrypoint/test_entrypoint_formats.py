@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oslo_config import cfg
 
@@ -42,6 +42,7 @@ def test_law_oslo_config_reads_what_is_written(tmp_path_factory, line):
     assert (conf.a.b, conf.a.m) == (line, [line])
 
 
+@settings(deadline=None)  # it starts a process, which takes long on a busy machine
 @given(st.lists(TEXT.filter(bool)))
 def test_law_a_shell_reads_what_is_written(texts):
     command = f"printf '%s\\0' {' '.join(map(formats.shell, texts))}"

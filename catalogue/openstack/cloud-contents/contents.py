@@ -41,6 +41,16 @@ class Refused(Exception):  # noqa: N818 - what a server said
     """What an API said to a call that another try does not mend."""
 
 
+def said(error: exceptions.HttpError) -> str:
+    """What an API has against a call; keystoneauth does not know how Neutron says it."""
+    try:
+        body = error.response.json()
+        told = [each["message"] for each in body.values() if isinstance(each, dict) and each.get("message")]
+    except (AttributeError, ValueError):
+        told = []
+    return f"{told[0]} (HTTP {error.http_status})" if told else error.message or str(error)
+
+
 class Api:
     """An API of the cloud, called with the rights of a service."""
 
@@ -58,7 +68,7 @@ class Api:
         except exceptions.HttpError as error:
             if error.http_status in (401, 502, 503, 504):
                 raise
-            raise Refused(error.message or str(error)) from error
+            raise Refused(said(error)) from error
         return answer.json() if answer.content else None
 
     def all(self, path: str, key: str) -> list[Object]:

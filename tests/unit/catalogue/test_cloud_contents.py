@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,3 +59,22 @@ def test_a_rule_for_anybody_is_told_in_two_ways(contents: Any, there: str | None
 )
 def test_only_what_has_the_mark_is_ours(contents: Any, found: dict[str, Any], ours: bool) -> None:
     assert contents.ours(found) is ours
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"NeutronError": {"type": "BadRequest", "message": "the router has it", "detail": ""}}, "the router has it"),
+        ({"badRequest": {"code": 400, "message": "no such flavor"}}, "no such flavor"),
+        (None, "as keystoneauth says it"),
+    ],
+    ids=["Neutron", "Nova", "no JSON"],
+)
+def test_what_an_api_says_is_told(contents: Any, body: object, told: str) -> None:
+    def answered() -> object:
+        if body is None:
+            raise ValueError
+        return body
+
+    error = SimpleNamespace(response=SimpleNamespace(json=answered), http_status=400, message="as keystoneauth says it")
+    assert contents.said(error).startswith(told)

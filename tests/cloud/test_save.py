@@ -149,7 +149,8 @@ def test_its_secrets_are_its_own() -> None:
     ours, theirs = (
         json.loads((STATE / "sites" / name / "secrets.json").read_text())["secrets"] for name in (COPY, "demo")
     )
-    assert ours.keys() == theirs.keys()
+    assert "keystone/admin" in ours
+    assert ours.keys() <= theirs.keys(), "the demo may have some of nodes and users that it had"
     assert [name for name in ours if ours[name] == theirs[name]] == ["keystone/credential"]
 
 
@@ -169,4 +170,4 @@ def test_a_site_that_goes_down_has_its_vms_back(copied: Copied, stackyard: Tool)
     assert "shut down" in told.stderr
     stackyard("up", "--site", copied.copy.file, timeout=UP_SECONDS)
     wait_for("the VM to answer", lambda: answers(moved(copied, copied.address)), 120)
-    assert copied.copy.cloud.compute.get_server(copied.server).host in COMPUTES
+    assert copied.copy.cloud.compute.get_server(copied.server).hypervisor_hostname in COMPUTES

@@ -17,7 +17,7 @@ from stackyard.catalogue.problems import some
 from stackyard.deploy.another import another
 from stackyard.deploy.observe import containers
 from stackyard.deploy.save import ABOUT, SITE_FILE, Volume, progress, tar_of, volumes
-from stackyard.deploy.saved import Reader, copy
+from stackyard.deploy.saved import DAMAGED, Reader, copy
 from stackyard.deploy.state import SiteState, locked
 from stackyard.effects.files import write_atomically
 from stackyard.effects.host import Host
@@ -72,7 +72,12 @@ class Load:
             reference = self._reference(file, name)
             site, catalogue = open_site(str(file))
             lacking = self._lacking(about["images"], name)
+            if site.site != name:
+                raise InputError(
+                    f"the archive says that it is the site {name}, and has the file of {site.site}", DAMAGED
+                )
             with stoppable(REPEAT), locked(state, "load") as lock:
+                self._is_free(state, name)  # another load may have made it before the lock was had
                 state.begin_load()
                 self._remove(name, lock)
                 try:

@@ -101,7 +101,7 @@ class Save:
             )
         beside = self._beside()
         was_up = any(each.running for each in there.containers.values())
-        failed = None
+        failed, stopped = None, False
         try:
             with stoppable(SHUT if was_up else "the same command begins anew"), _partial(self.file) as out:
                 head = {"site": name, "stackyard": self.version, "release": self.site.release, "made": _now()}
@@ -111,6 +111,7 @@ class Save:
                     images = {each: there.images[each] for each in sorted(wanted.site.images)}
                     self._pipe(writer, "images", ["image", "save", *images], lock, report)
                     self._files(writer, [each.path for each in wanted.facts.image_files.values()])
+                    stopped = was_up
                     end_vms(engine, self.catalogue, there.containers.values(), report)
                     take_down(self.host, name, lock, report)
                     report(Event("done", name, "down"))
@@ -122,7 +123,7 @@ class Save:
                 writer.close()
         except Exception as error:  # noqa: BLE001 - raised when the site is up again
             failed = error
-        again = was_up and (not stays_down or bool(failed))
+        again = stopped and (not stays_down or bool(failed))  # what was not stopped is none of its business
         if again:
             way.run(report)
         if failed:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from typing import Any
 
 import openstack
 import pytest
+import websocket
 from openstack.exceptions import ConflictException, HttpException
 
-from demo import COMPUTES, Site
+from demo import COMPUTES, Site, engine
 from vm import ALIVE, SECONDS, Vm, gone
 from waiting import NotYet, wait_for
 
@@ -217,6 +219,29 @@ def test_consoles(vm: Vm) -> None:
         vm.compute.create_console(vm.id, "spice-html5")
 
 
+def test_a_serial_console_is_talked_with(vm: Vm) -> None:
+    """Through the proxy, by a program and by a page of the site; not by a page of another, nor with another token."""
+    url = vm.compute.create_console(vm.id, "serial")["url"]
+    assert "DONE 42" in answer(url, "echo DONE $((6 * 7))")
+    assert "DONE 43" in answer(url, "echo DONE $((6 * 7 + 1))", origin="http://127.0.0.1")
+    assert answer(url, "echo DONE $((6 * 7))", origin="http://evil.example.org") == ""
+    assert answer(f"{url}x", "echo DONE $((6 * 7))") == ""
+    token = url.partition("token=")[2]
+    told = engine("logs", vm.site.container("controller", "nova-novncproxy"))
+    assert token not in told.stdout + told.stderr
+
+
+def answer(url: str, line: str, **how: Any) -> str:
+    """What a serial console says to a line, up to what it is asked to say in the end; nothing when it is closed."""
+    heard = b""
+    console = websocket.create_connection(url, SECONDS, subprotocols=["binary"], **how)
+    with contextlib.closing(console), contextlib.suppress(websocket.WebSocketConnectionClosedException):
+        console.send_binary(f"\n{line}\n".encode())
+        while not re.search(rb"DONE \d", heard):
+            heard += console.recv()
+    return heard.decode(errors="replace")
+
+
 @pytest.mark.parametrize(
     ("what", "status"),
     [
@@ -281,6 +306,23 @@ def test_qos(vm: Vm, net: Any) -> None:
     finally:
         net.update_port(port, qos_policy_id=None)
         net.delete_qos_policy(policy)
+
+
+def test_segments(net: Any) -> None:
+    """Each network has one. Others come and go where there is room for them, and are refused where there is none."""
+    network = net.create_network(name=f"{NAME}-segments")
+    try:
+        (first,) = net.segments(network_id=network.id)
+        assert first.network_type == "vxlan"
+        second = net.create_segment(network_id=network.id, network_type="vxlan", name=NAME)
+        assert {each.id for each in net.segments(network_id=network.id)} == {first.id, second.id}
+        net.delete_segment(second)
+        for wanted in ({"network_type": "vlan", "segmentation_id": 100}, {"network_type": "flat"}):
+            with pytest.raises(HttpException) as refused:
+                net.create_segment(network_id=network.id, physical_network="public", **wanted)
+            assert refused.value.status_code in {400, 409}
+    finally:
+        net.delete_network(network)
 
 
 def limited(site: Site, port: str) -> None:

@@ -135,6 +135,28 @@ def test_a_guest_has_uefi_when_its_image_asks_for_it(site: Site, vms: Vms) -> No
     wait_for("the shell of the firmware", shell, SECONDS)
 
 
+@pytest.mark.full
+def test_secure_boot_refuses_a_system_without_signature(site: Site, vms: Vms) -> None:
+    """The guest starts with UEFI, and is signed by nobody."""
+    disk = ensure(STATE, "trixie").image.read_bytes()
+    secure = {"hw_firmware_type": "uefi", "hw_machine_type": "q35", "os_secure_boot": "required"}
+    how = {"container_format": "bare", "disk_format": "raw", **secure}
+    image = site.cloud.image.create_image(f"{NAME}-secure", data=disk, **how)
+    try:
+        vm = vms.boot("secure", "", image_id=image.id)
+        vm.becomes("ACTIVE")
+    finally:
+        site.cloud.image.delete_image(image)
+    assert "secure='yes'" in vm.domain(vm.node)
+
+    def refused() -> None:
+        log = vm.compute.get_server_console_output(vm.id)["output"] or ""
+        if "Access Denied" not in log:
+            raise NotYet(log[-300:])
+
+    wait_for("the firmware to refuse it", refused, SECONDS)
+
+
 def test_a_config_drive_is_a_disk_of_the_vm(vms: Vms) -> None:
     drive = f"{INSTANCES}/{vms.mover.id}/disk.config"
     assert drive in vms.mover.domain(vms.mover.node)

@@ -106,8 +106,12 @@ def test_a_vm_from_its_launch_to_its_end(dashboard: Site, page: Browser, person:
     page.see("//canvas")
     page.driver.switch_to.default_content()
 
+    page.driver.get(f"{details}serial")
+    page.see("//*[contains(@class, 'terminal-cursor')]")
+    page.see("//*[normalize-space(text())='Status: Open']")
+
     page.open("/project/instances/")
-    page.click(f"//tr[.//a[normalize-space(.)='{NAME}']]//input[@type='checkbox']")
+    page.click(f"//tr[.//a[normalize-space(.)='{NAME}']]//*[contains(@class, 'themable-checkbox')]/label")
     page.click("//button[@id='instances__action_delete']")
     page.click("//*[contains(@class, 'modal-footer')]//*[contains(@class, 'btn-danger')]")
     wait_for("the VM to be gone", lambda: gone(page), 120)

@@ -8,13 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo import COMPUTES, Site
+from demo import COMPUTES, Site, engine
+from stackyard.effects.host import Host
 from stackyard.effects.openstack import Api
 from stackyard.guest.guest import ensure
 from stackyard.verify.cloud import Cloud as Proof
@@ -59,7 +62,7 @@ class Cloud:
         if vm == self.second:
             command = f"echo '({command}) 2>&1; exit' | nc {vm.address} {SHELL}"
         with socket.create_connection((self.first.floating, SHELL), timeout=5) as connection:
-            connection.settimeout(30)
+            connection.settimeout(60)
             connection.sendall(f"({command}) 2>&1; exit\n".encode())
             told = b""
             while more := connection.recv(65536):
@@ -242,8 +245,58 @@ def test_a_security_group_lets_in_what_it_says(cloud: Cloud) -> None:
     wait_until([f"{cloud.second.address}:{SHELL}"])
 
 
+def test_a_security_group_logs_what_it_drops(cloud: Cloud) -> None:
+    """Where the VM is: OVN's controller writes it."""
+    network, second = cloud.site.cloud.network, cloud.second
+    before = network.get_port(second.port).security_group_ids
+    group = network.create_security_group(name=f"{NAME}-closed")
+    wanted = {"resource_type": "security_group", "resource_id": group.id, "event": "DROP"}
+    answer = network.post("/log/logs", json={"log": {"name": NAME, "project_id": group.project_id, **wanted}})
+    log = answer.json()["log"]["id"]
+    try:
+        network.update_port(second.port, security_group_ids=[group.id])
+
+        def logged() -> None:
+            cloud.ask(f"ping -c 1 -W 1 {second.address}")
+            told = engine("logs", cloud.site.container(second.node, "ovn-controller"))
+            lines = [line for line in (told.stdout + told.stderr).splitlines() if f"neutron-{log}" in line]
+            if not any(f"nw_src={cloud.first.address},nw_dst={second.address}" in line for line in lines):
+                raise NotYet(f"{lines[-3:]}")
+            assert all("verdict=drop" in line for line in lines)
+
+        wait_for("a dropped ping in the log", logged, 60, 1)
+    finally:
+        network.update_port(second.port, security_group_ids=before)
+        network.delete(f"/log/logs/{log}")
+        network.delete_security_group(group)
+
+
 def test_metadata_is_that_of_the_cloud(cloud: Cloud) -> None:
     assert cloud.first.id in cloud.ask("wget -q -T 5 -O - http://169.254.169.254/openstack/latest/meta_data.json")
+
+
+def test_metadata_is_answered_when_many_ask_at_once(cloud: Cloud) -> None:
+    """Both VMs, twenty programs in each, five times: each is told of its own VM."""
+    ask = "wget -q -T 20 -O - http://169.254.169.254/openstack/latest/meta_data.json | grep -c {}"
+    one = f"for turn in 1 2 3 4 5; do {ask}; done"
+    many = f"for program in $(seq 20); do ({one}) & done; wait"
+    with ThreadPoolExecutor() as pool:
+        told = pool.map(lambda vm: cloud.ask(many.format(vm.id), vm).split(), (cloud.first, cloud.second))
+    assert list(told) == [["1"] * 100] * 2
+
+
+def test_vms_have_names(cloud: Cloud) -> None:
+    """Neutron gives them, OVN answers for them; for others those are asked that the host asks."""
+    name = f"{NAME}-{cloud.second.node}"
+    for asked in (name, f"{name}.cloud.internal"):
+        told = cloud.ask(f"ping -c 1 -W 5 {asked}")
+        assert f"({cloud.second.address})" in told, told
+    reverse = f"{ip_address(cloud.second.address).reverse_pointer}"
+    assert f"{name}.cloud.internal" in cloud.ask(f"nslookup -type=ptr {reverse}")
+    own = cloud.ask("wget -q -T 5 -O - http://169.254.169.254/latest/meta-data/hostname")
+    assert own == f"{NAME}-{cloud.first.node}.cloud.internal"
+    servers = [line.split()[1] for line in cloud.ask("cat /etc/resolv.conf").splitlines() if "nameserver" in line]
+    assert servers == [*(each for each in Host.local().resolvers() if ":" not in each), "169.254.169.254"]
 
 
 def closed(cloud: Cloud) -> list[str]:

@@ -47,8 +47,9 @@ class Published:
     def cloud(self) -> openstack.connection.Connection:
         """A connection as a user has it: with the printed clouds.yaml and the authority."""
         printed = yaml.safe_load(self.site.stackyard("env", "--clouds-yaml", "--site", self.site.file).stdout)
-        (cloud,) = printed["clouds"].values()
-        return openstack.connect(**cloud, cacert=str(self.pem), load_yaml_config=False, load_envvars=False)
+        return openstack.connect(
+            **printed["clouds"]["demo"], cacert=str(self.pem), load_yaml_config=False, load_envvars=False
+        )
 
     def get(self, url: str, method: str = "GET", **headers: str) -> requests.Response:
         """Ask through the proxy."""

@@ -78,4 +78,4 @@ def facts_for(host: Host, site: Site, catalogue: Catalogue, nodes: Mapping[str, 
         for device in container.optional_devices
     }
     files = image_files(host, site, catalogue)
-    return HostFacts(host.cgroups(), host.existing(devices), host.address(), nodes, files)
+    return HostFacts(host.cgroups(), host.existing(devices), host.address(), nodes, files, host.resolvers())

@@ -11,6 +11,7 @@ import signal
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 
 from stackyard.effects.engine import Engine
@@ -25,6 +26,7 @@ STATE = "/var/lib/stackyard"
 SYSTEMD = Path("/run/systemd/system")
 """Where this is, systemd is process 1."""
 UNITS = Path("/etc/systemd/system")
+RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 CAPABILITIES = (
     *("CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP"),
     *("LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER"),
@@ -110,6 +112,19 @@ class Host:
             sock.connect(("192.0.2.1", 9))
             return str(sock.getsockname()[0])
         return "127.0.0.1"
+
+    def resolvers(self) -> tuple[str, ...]:
+        """Addresses of the name servers it asks, less those that only it can ask: resolv.conf(5).
+
+        Where all are behind a server of its own, systemd-resolved has those that are asked in the end.
+        """
+        for file in RESOLVERS:
+            with contextlib.suppress(OSError):
+                lines = (line.split() for line in file.read_text(errors="replace").splitlines())
+                told = [line[1] for line in lines if line[:1] == ["nameserver"] and len(line) > 1]
+                if found := tuple(each for each in dict.fromkeys(told) if _elsewhere(each)):
+                    return found
+        return ()
 
     def make_cgroup(self, path: Path) -> None:
         """Make a cgroup; a new cpuset gets the processors and memory of the one above it."""
@@ -208,3 +223,15 @@ def _refusal(address: str, port: int) -> int | None:
         except OSError as error:
             return error.errno
     return None
+
+
+def _elsewhere(address: str) -> bool:
+    """Whether an address is one of another machine, to which routers lead."""
+    try:
+        seen = ip_address(address)
+    except ValueError:  # one of a link has the link's name in it
+        return False
+    with contextlib.suppress(OSError):  # a machine may have no IPv6 at all
+        own = _refusal(address, 0) is None
+        return not (own or seen.is_loopback or seen.is_link_local or seen.is_unspecified)
+    return False

@@ -16,7 +16,7 @@ class HostFacts:
     for the one hierarchy of cgroup v2. ``devices`` are the device files that exist of those asked for.
     ``address`` is the one that other machines reach it at. ``nodes`` are the addresses that nodes of the site have
     already, by name: management, tunnel and, where it has one, public. ``image_files`` are the files of the images
-    that its cloud contains, by name.
+    that its cloud contains, by name. ``resolvers`` are the name servers it asks that others may ask too.
     """
 
     cgroups: tuple[str, ...] = ()
@@ -24,3 +24,4 @@ class HostFacts:
     address: str = "127.0.0.1"
     nodes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     image_files: Mapping[str, ImageFile] = field(default_factory=dict)
+    resolvers: tuple[str, ...] = ()

@@ -44,7 +44,7 @@ def resolve(catalogue: Catalogue, site: Site, host: HostFacts, secrets: Secrets)
     for name, user in site.contents.users.items() if site.contents else ():
         if user.password:
             secrets.put(USER.format(name), user.password)
-    scope = Scope(site, placement, secrets, kinds, described(site, host.image_files))
+    scope = Scope(site, placement, secrets, kinds, described(site, host.image_files), host.resolvers)
     values = Values(catalogue, scope, declared(catalogue, scope, problems), problems)
     maker = _Maker(catalogue, site, host, values, problems)
     containers = [

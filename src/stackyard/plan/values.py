@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -37,13 +37,17 @@ PUBLISHED: Loc = ("publish", "address")
 
 @dataclass
 class Scope:
-    """What expressions see: ``site``, ``node``, ``zones``, ``runs()``, ``nodes()``, ``endpoint()``, ``secret()``."""
+    """What expressions see: ``site``, ``host``, ``node``, ``zones``, and functions.
+
+    These are ``runs()``, ``nodes()``, ``endpoint()`` and ``secret()``.
+    """
 
     site: Site
     placement: Placement
     secrets: Secrets
     kinds: Mapping[str, Kind]
     contents: Mapping[str, Any] = field(default_factory=dict)
+    resolvers: Sequence[str] = ()
     _told: bool = field(default=False)
 
     def value(self, text: str, node: PlacedNode | None = None) -> Value:
@@ -84,6 +88,7 @@ class Scope:
                 "memory": sum(each.container.memory * len(each.nodes) for each in self.placement.choices),
                 "ports": sorted(port.host_port for node in self.placement.nodes for port in node.published),
             },
+            "host": {"resolvers": list(self.resolvers)},
             "zones": self._zones(),
             "runs": lambda container: container in running,
             "nodes": lambda container: running.get(container, []),
@@ -326,7 +331,7 @@ class Values:
                 self.problems.at(("nodes",), message, "name its group, or its service, at a node")
             return ",".join(endpoint.hosts)
         if part == "public":
-            return endpoint.public
+            return endpoint.public if endpoint.hosts else None
         changed = endpoint.port != definition.port
         if part == "port":
             return str(endpoint.port) if changed else None

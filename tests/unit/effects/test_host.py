@@ -47,3 +47,33 @@ def test_capabilities_by_their_numbers(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "INIT", tmp_path / "status")
     (tmp_path / "status").write_text("Name:\tinit\nCapBnd:\t000001fffeffffff\nCapAmb:\t0\n")
     assert Host.local().capabilities() == set(CAPABILITIES) - {"SYS_RESOURCE"}
+
+
+@pytest.mark.parametrize(
+    ("own", "of_systemd", "seen"),
+    [
+        ("# by hand\nsearch example.org\nnameserver 192.0.2.53\nnameserver 192.0.2.53\nnameserver 192.0.2.54", None, 2),
+        ("nameserver 127.0.0.53\noptions edns0", "nameserver 192.0.2.53\nnameserver 192.0.2.54", 2),
+        ("nameserver 127.0.0.53", None, 0),
+        ("nameserver 192.0.2.53\nnameserver", "nameserver 192.0.2.54", 1),
+        ("nameserver fe80::1%eth0\nnameserver ::1\nnameserver 0.0.0.0\nnameserver name\nnameserver 127.8.8.8", "", 0),
+        (None, None, 0),
+    ],
+)
+def test_resolvers_are_those_that_others_may_ask(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, of_systemd: str | None, seen: int
+) -> None:
+    files = (tmp_path / "own", tmp_path / "of-systemd")
+    monkeypatch.setattr(module, "RESOLVERS", files)
+    for file, text in zip(files, (own, of_systemd), strict=True):
+        if text is not None:
+            file.write_text(text)
+    assert Host.local().resolvers() == ("192.0.2.53", "192.0.2.54")[:seen]
+
+
+def test_an_address_of_this_machine_is_no_resolver_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host.local()
+    file = tmp_path / "resolv.conf"
+    file.write_text(f"nameserver {host.address()}\n")
+    monkeypatch.setattr(module, "RESOLVERS", (file,))
+    assert host.resolvers() == ()

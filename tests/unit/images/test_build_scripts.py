@@ -18,6 +18,7 @@ NEUTRON = {f"neutron-{name}" for name in ("server", "rpc-server", "periodic-work
 
 REBUILT = [
     pytest.param("openstack/nova/daemon.py", {*COMPUTE, "nova-conductor", "nova-scheduler"}),
+    pytest.param("openstack/nova/consoles.py", {"nova-novncproxy"}),
     pytest.param("openstack/nova/hypervisor", COMPUTE),
     pytest.param("openstack/nova/zones.py", {"nova"}),
     # All images of Nova but those wait for the migration, and MariaDB's has it done.

@@ -180,11 +180,21 @@ def written(site: ResolvedSite, container: str) -> ConfigParser:
 )
 def test_a_console_is_a_page_of_the_site(publish: dict[str, Any], page: str, host: str) -> None:
     site = resolved("demo", publish=publish)
-    assert written(site, "compute1/nova-compute")["vnc"]["novncproxy_base_url"] == page
+    compute = written(site, "compute1/nova-compute")
+    assert compute["vnc"]["novncproxy_base_url"] == page
+    assert compute["serial_console"]["base_url"] == f"{page.partition('vnc_lite')[0]}".replace("http", "ws", 1)
+    assert compute["serial_console"]["proxyclient_address"] == compute["vnc"]["server_proxyclient_address"]
     assert written(site, "controller/nova-novncproxy")["console"]["allowed_origins"] == host
     api = written(site, "controller/nova-api")
     assert ("novncproxy_base_url" in api["vnc"], "console" in api) == (False, False)
     assert ("cors" in api) == bool(values(site, "CORS_ORIGINS"))
+
+
+def test_pages_of_the_dashboard_may_open_consoles() -> None:
+    site = resolved(
+        "full", publish={"urls": {"dashboard": "https://dashboard.example.org/", "console": f"https://{NAME}"}}
+    )
+    assert written(site, "controller/nova-novncproxy")["console"]["allowed_origins"] == f"{NAME},dashboard.example.org"
 
 
 @pytest.mark.parametrize(("said", "name"), [({"NOVNC_URL": f"https://{NAME}/other"}, "settings.NOVNC_URL")])

@@ -75,8 +75,12 @@ def serve(client: ssl.SSLSocket, paths: Mapping[str, tuple[str, int]], host: str
         where, asked = forwarded(head, paths, host)
         with socket.create_connection(where) as server:
             server.sendall(asked + rest)
-            threading.Thread(target=copy, args=(client, server), daemon=True).start()
+            other = threading.Thread(target=copy, args=(client, server), daemon=True)
+            other.start()
             copy(server, client)
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+            other.join()  # it would read from the next connection that has this one's number
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 TOKEN = re.compile(r"(token(?:=|%3D))[^'\"&\s]+", re.IGNORECASE)
@@ -27,24 +28,31 @@ class Handshake:
         return vm if client.reqhandler.console_type == "serial" else self.vnc.connect(client, vm)
 
 
+def remembering(check: Callable[..., Any]) -> Callable[..., Any]:
+    """Return Nova's check of a token, after which the request knows the kind of its console."""
+
+    def checked(request: Any, context: Any, token: str) -> Any:
+        info = check(request, context, token)
+        request.console_type = info.console_type
+        return info
+
+    return checked
+
+
+def discreet(log: Callable[..., None]) -> Callable[..., None]:
+    """Return a way to log requests that leaves tokens out."""
+    return lambda request, text, *values: log(request, "%s", TOKEN.sub(r"\1***", text % values if values else text))
+
+
 def main() -> None:
     """Serve consoles until told to end."""
     command = importlib.import_module("nova.cmd.novncproxy")  # it has to be the first of Nova that is imported
-    proxy = importlib.import_module("nova.console.websocketproxy")
+    handler = importlib.import_module("nova.console.websocketproxy").NovaProxyRequestHandler
     rfb = importlib.import_module("nova.console.securityproxy.rfb")
-    nova_proxy, nova_handshake = proxy.NovaProxyRequestHandler, rfb.RFBSecurityProxy
-
-    class Request(nova_proxy):  # type: ignore[misc, valid-type]
-        def _get_connect_info(self, context: Any, token: str) -> Any:
-            info = super()._get_connect_info(context, token)
-            self.console_type = info.console_type
-            return info
-
-        def log_message(self, text: str, *values: Any) -> None:
-            super().log_message("%s", TOKEN.sub(r"\1***", text % values))
-
-    proxy.NovaProxyRequestHandler = Request
-    rfb.RFBSecurityProxy = lambda: Handshake(nova_handshake())
+    handler._get_connect_info = remembering(handler._get_connect_info)  # noqa: SLF001 - Nova has no hook for it
+    handler.log_message = discreet(handler.log_message)
+    vnc = rfb.RFBSecurityProxy
+    rfb.RFBSecurityProxy = lambda: Handshake(vnc())
     command.main()
 
 

@@ -18,7 +18,7 @@ from stackyard.model.reference import registry
 from stackyard.plan.decide import NetworkStep, Plan, Step
 from stackyard.plan.observed import Observed
 from stackyard.plan.requirements import for_site, overlapping
-from stackyard.plan.resolved import PlacedNode, ResolvedSite
+from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
 from stackyard.plan.text import count
 
 _DONE = {"recreate": "made anew", "remove": "removed", "restart": "restarted"}
@@ -58,7 +58,7 @@ def loaded(state: SiteState) -> None:
         )
 
 
-def changeable(wanted: Desired, there: Observed, plan: Plan) -> None:
+def changeable(wanted: Desired, there: Observed, plan: Plan, catalogue: Catalogue) -> None:
     """Nothing differs that cannot change while containers of the site run. Raises InputError."""
     if not any(each.running for each in there.containers.values()):
         return
@@ -75,18 +75,52 @@ def changeable(wanted: Desired, there: Observed, plan: Plan) -> None:
             message = f"the site runs on {before}, which cannot change to {step.subnet} while it runs"
             kind = step.name.removeprefix(f"{site.site}-")
             problems.at(("networks", kind), message, f"write {before} again, {remedy}: stackyard down")
-    for node in wanted.site.nodes:
-        before, vms = record.get("zones", {}).get(node.name), len(wanted.vms(node.name))
-        if before and node.zone and before != node.zone and vms:
-            message = f"{count(vms, 'VM')} on {node.name} would go from zone {before} to {node.zone}, which no VM can"
-            problems.at(
-                ("nodes", node.name, "zone"), message, f"write {before} again, or shelve or delete the VMs first"
-            )
+    for loc, message, way_out in _of_vms(wanted, there, catalogue):
+        problems.at(loc, message, way_out)
     for moved, (before, left) in _moved(wanted.site, plan).items():
         message = f"{some(left)} would begin without data on {moved}: they stay on {before}"
         remedy = f"leave it with {before}; to begin anew, take the site down with its data first"
         problems.at(("nodes", moved), message, f"{remedy}: stackyard down --volumes")
     problems.check()
+
+
+def _of_vms(wanted: Desired, there: Observed, catalogue: Catalogue) -> Iterator[tuple[Loc, str, str]]:
+    """What VMs that run do not survive: where it is said, what it does, and the way out."""
+    zones = wanted.state.read().get("zones", {})
+    vms = {node.name: len(wanted.vms(node.name)) for node in wanted.site.nodes}
+    for node in wanted.site.nodes:
+        before = zones.get(node.name)
+        if before and node.zone and before != node.zone and vms[node.name]:
+            told = count(vms[node.name], "VM")
+            message = f"{told} on {node.name} would go from zone {before} to {node.zone}, which no VM can"
+            yield ("nodes", node.name, "zone"), message, f"write {before} again, or shelve or delete the VMs first"
+    for container, name, before, after in _kept_by_vms(wanted.site, there, catalogue):
+        if vms[container.node]:
+            told = count(vms[container.node], "VM")
+            message = f"{told} on {container.node} would lose what {name}={before} gave, were it {after}"
+            was = there.containers[container.full_name].environment
+            back = f"write `{name}: {before}` again" if name in was else f"leave {name} out"
+            remedy = f"{back}, or delete the VMs of that node first, those that are off too"
+            yield ("services", container.service, "environment", name), message, remedy
+
+
+def _kept_by_vms(
+    site: ResolvedSite, there: Observed, catalogue: Catalogue
+) -> Iterator[tuple[ResolvedContainer, str, str, str]]:
+    """Variables that VMs keep to and that would change: the container, the name, and the value before and after.
+
+    An image that does not know the variable does what its default says.
+    """
+    for container in site.containers:
+        found = there.containers.get(container.full_name)
+        before = found.environment if found else {}
+        contracts = [catalogue.effective(image).contract for image in sorted(container.definition.possible)]
+        known = {name: each for contract in contracts for name, each in contract.items() if each.kept_by_vms}
+        for name, variable in known.items() if found else ():
+            usual = str(variable.default or "")
+            was, will = before.get(name, usual), container.values.get(name, usual)
+            if was != will:
+                yield container, name, was, will
 
 
 def _moved(site: ResolvedSite, plan: Plan) -> dict[str, tuple[str, list[str]]]:

@@ -50,7 +50,7 @@ class Up:
             images = {name: each for name, each in there.images.items() if name not in doubtful}
             there = replace(there, images=images, stale_files=stale)
         plan = decide(wanted.site.networks, wanted.bundle.targets, there, self.only)
-        check.changeable(wanted, there, plan)
+        check.changeable(wanted, there, plan, self.catalogue)
         hypervisors = {name for name, each in self.catalogue.containers.items() if each.hypervisor}
         ending = plan.ending(hypervisors).items()
         ended = {node: (vms, step) for node, step in ending if (vms := len(wanted.vms(node)))}

@@ -81,6 +81,10 @@ class Variable(Model):
         default=False,
         description="The secret encrypts data that is kept: a saved site has the same one under another name.",
     )
+    kept_by_vms: bool = Field(
+        default=False,
+        description="VMs work with the value that they were made with: `up` refuses another on a node where VMs run.",
+    )
     opt_in: bool = Field(default=False, description="In a site, given only to containers that ask for it by `opt_in`.")
     collects: str | None = Field(
         default=None, description="Kind of declaration whose every instance in the site is given, as a JSON list."

@@ -13,7 +13,7 @@ import pytest
 from fakes import FakeEngine, FakeHost
 from resolved_sites import FACTS, TOY, counted, resolved
 from stackyard.bundle import bundle
-from stackyard.catalogue import open_site
+from stackyard.catalogue import catalogue_root, load, open_site, site_path
 from stackyard.deploy import check
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.state import SiteState, locked
@@ -23,6 +23,8 @@ from stackyard.errors import InputError
 from stackyard.plan.decide import Plan, decide
 from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Observed, Running
 from stackyard.plan.resolved import ResolvedSite
+
+CATALOGUE = load(catalogue_root(), "2026.2", "ovn")
 
 
 def planned(site: ResolvedSite, *, built: bool = True) -> Plan:
@@ -201,12 +203,32 @@ def test_a_node_with_vms_stays_in_its_zone(tmp_path: Path) -> None:
     there = Observed({"demo-compute2": Running("1", "demo-compute2", "sha256:1", {}, "running")})
     wanted.state.write({"zones": {"compute2": "az2"}})
     with pytest.raises(InputError) as caught:
-        check.changeable(wanted, there, planned(wanted.site))
+        check.changeable(wanted, there, planned(wanted.site), CATALOGUE)
     assert (
         "nodes.compute2.zone: 1 VM on compute2 would go from zone az2 to gold, which no VM can" in caught.value.message
     )
     host.living.clear()
-    check.changeable(wanted, there, planned(wanted.site))
+    check.changeable(wanted, there, planned(wanted.site), CATALOGUE)
+
+
+@pytest.mark.parametrize(("before", "after"), [("file", "rbd"), ("rbd", "file")])
+def test_what_vms_were_made_with_stays(tmp_path: Path, before: str, after: str) -> None:
+    """Nova would look for the disks of all VMs in the other place."""
+    host = FakeHost(state=tmp_path, living={"full-compute2": {7}})
+    text = site_path("full").read_text()
+    line = "  nova: {environment: {DISKS: rbd}}\n"
+    assert line in text
+    (file := tmp_path / "full.yaml").write_text(text if after == "rbd" else text.replace(line, ""))
+    wanted = Desired(host, resolved(str(file)), FACTS, counted())
+    environment = {"DISKS": before} if before == "rbd" else {}  # an image for files has no such variable
+    names = [f"full-compute{number}-nova-compute" for number in (1, 2)]
+    there = Observed({name: Running("1", name, "sha256:1", {}, "running", environment=environment) for name in names})
+    with pytest.raises(InputError) as caught:
+        check.changeable(wanted, there, planned(wanted.site), CATALOGUE)
+    assert f"1 VM on compute2 would lose what DISKS={before} gave, were it {after}" in caught.value.message
+    assert "compute1" not in caught.value.message
+    host.living.clear()
+    check.changeable(wanted, there, planned(wanted.site), CATALOGUE)
 
 
 def test_what_keeps_data_does_not_move_to_another_node(tmp_path: Path) -> None:
@@ -218,7 +240,7 @@ def test_what_keeps_data_does_not_move_to_another_node(tmp_path: Path) -> None:
     labels = {each.name: {LABEL_NODE: each.node, LABEL_CONTAINER: each.container} for each in before.bundle.targets}
     there = Observed({name: Running("1", name, "sha256:1", each, "running") for name, each in labels.items()})
     with pytest.raises(InputError) as caught:
-        check.changeable(after, there, decide(after.site.networks, after.bundle.targets, there))
+        check.changeable(after, there, decide(after.site.networks, after.bundle.targets, there), catalogue)
     assert re.search(
         r"nodes.head: mariadb, rabbitmq, \S+ and \d more would begin without data on head: they stay on controller",
         caught.value.message,

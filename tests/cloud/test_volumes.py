@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from openstack.exceptions import ResourceFailure
 
 from demo import BUILD_SECONDS, UP_SECONDS, Site, engine, failed
 from stackyard.catalogue import site_path
@@ -66,16 +67,20 @@ class Vm:
     cloud: Any
     id: str
 
+    def told(self) -> list[Seen]:
+        """Return all that it has told of disks so far."""
+        log = self.cloud.compute.get_server_console_output(self.id)["output"] or ""
+        return [Seen(int(size), mark, int(kept), int(line)) for size, mark, kept, line in DISK.findall(log)]
+
     def sees(self, wanted: Callable[[Seen], bool]) -> Seen:
         """Wait until it tells of a disk what is wanted; return the first such message."""
         found: list[Seen] = []
 
         def probe() -> None:
-            log = self.cloud.compute.get_server_console_output(self.id)["output"] or ""
-            told = [Seen(int(size), mark, int(kept), int(line)) for size, mark, kept, line in DISK.findall(log)]
+            told = self.told()
             found[:] = [each for each in told if wanted(each)]
             if not found:
-                raise NotYet(str(told[-1:]) or log[-300:])
+                raise NotYet(str(told[-1:]))
 
         wait_for("the VM to see a disk", probe, SECONDS, 1)
         return found[0]
@@ -221,6 +226,42 @@ def test_nothing_acknowledged_is_lost_when_the_store_is_killed(volumes: Site, st
         last = writer.sees(lambda seen: seen.mark == first.mark and seen.line > first.line + 20)
     with attached(storage, volume, reader):
         assert reader.sees(lambda seen: seen.mark == first.mark).kept >= last.line
+
+
+def test_a_store_that_is_full_says_so_and_who_writes_waits(volumes: Site, storage: Any, vms: tuple[Vm, Vm]) -> None:
+    """It is told what counts as full, because to fill it takes long. What is deleted then goes as soon as there is room."""
+    ask = ("controller", "ceph-osd", "/opt/stackyard/container/works", "osd.0")
+    writer, other, volume = vms[0], made(storage, size=1), made(storage, size=7)
+
+    def full_at(*shares: float) -> None:
+        for name, share in zip(("full", "backfillfull", "nearfull"), shares, strict=True):
+            volumes.inside("controller", "ceph-mon", "ceph", "osd", f"set-{name}-ratio", str(share))
+
+    def is_full() -> None:
+        told = volumes.inside(*ask, check=False)
+        if (told.code, "the store is full" in told.stderr) != (1, True):
+            raise NotYet(told.stderr)
+
+    with attached(storage, volume, writer):
+        writer.sees(lambda seen: seen.size == 7 * GIB)
+        try:
+            full_at(0.0003, 0.0002, 0.0001)
+            wait_for("the store to say that it is full", is_full, SECONDS)
+            storage.delete_volume(other)
+        finally:
+            full_at(0.95, 0.9, 0.85)
+        storage.wait_for_delete(other, wait=SECONDS)
+        last = writer.told()[-1]
+        writer.sees(lambda seen: seen.mark == last.mark and seen.line > last.line + 5)
+    assert volumes.inside(*ask).code == 0
+
+
+def test_a_volume_that_no_store_can_hold_is_refused(storage: Any) -> None:
+    volume = storage.create_volume(name=NAME, size=900)
+    with pytest.raises(ResourceFailure):
+        storage.wait_for_status(volume, "available", failures=["error"], wait=SECONDS)
+    told = storage.get("/messages", microversion="3.3").json()["messages"]
+    assert any("Could not find any available weighted backend" in each["user_message"] for each in told), told
 
 
 @pytest.mark.full

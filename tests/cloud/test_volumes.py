@@ -229,7 +229,7 @@ def test_nothing_acknowledged_is_lost_when_the_store_is_killed(volumes: Site, st
 
 
 def test_a_store_that_is_full_says_so_and_who_writes_waits(volumes: Site, storage: Any, vms: tuple[Vm, Vm]) -> None:
-    """It is told what counts as full, because to fill it takes long. What is deleted then goes as soon as there is room."""
+    """It is told what counts as full, because to fill it takes long. What is deleted goes when there is room."""
     ask = ("controller", "ceph-osd", "/opt/stackyard/container/works", "osd.0")
     writer, other, volume = vms[0], made(storage, size=1), made(storage, size=7)
 

@@ -20,8 +20,10 @@ QUIET = 3.0
 """Seconds within which a container that was left alone may become ready without a word."""
 STEADY = 2.0
 """Seconds that a process without a health probe, or that crashed before, must run to count as ready."""
-EXEC_PAUSE = 2.0
-"""Seconds between two questions that cost a process in the container."""
+EXEC_PAUSE, LONGEST_PAUSE = 2.0, 5.0
+"""Seconds between two questions that cost a process in the container, at least and at most."""
+SHARE = 0.1
+"""Part of the time that looking and asking may take: the busier the machine, the rarer, for what starts needs it."""
 CRASHES = 3
 """Restarts after which a container is called crash-looping."""
 HOPELESS = 6
@@ -86,6 +88,8 @@ class Watch:
     told: str = ""
     question: Question | None = None
     asked_inside: float = float("-inf")
+    pause: float = EXEC_PAUSE
+    """Seconds from then until it is asked inside again."""
     met: frozenset[str] = frozenset()
     """Waits that nobody of the site provides, and that were met."""
     start: tuple[str, float] = ("", 0.0)
@@ -141,8 +145,9 @@ class Watch:
             self.start = (start, now)
         return now - self.start[1] > STEADY
 
-    def answered(self, seen: str) -> None:
-        """Take what was seen when it was asked; empty is yes."""
+    def answered(self, seen: str, took: float = 0.0) -> None:
+        """Take what was seen when it was asked, which took so many seconds; empty is yes."""
+        self.pause = min(max(EXEC_PAUSE, took / SHARE), LONGEST_PAUSE)
         question, self.question = self.question, None
         if question and question.wait:
             self.met |= set() if seen else {question.wait}
@@ -190,9 +195,9 @@ class Readiness:
             watch.after = after(watch.container, found)
         self._looked = True
 
-    def answer(self, container: str, seen: str) -> None:
-        """Take what was seen when the question about a container was asked; empty is yes."""
-        self.watches[container].answered(seen)
+    def answer(self, container: str, seen: str, took: float = 0.0) -> None:
+        """Take what was seen when the question about a container was asked, and its seconds; empty is yes."""
+        self.watches[container].answered(seen, took)
 
     def questions(self, now: float) -> Iterator[Question]:
         """What to ask next; one question of a container at a time."""
@@ -214,7 +219,7 @@ class Readiness:
         healthy = watch.running and watch.running.health == "healthy"
         if probe is None or (healthy and not watch.container.serves and not watch.after):
             watch.answered("")
-        elif now - watch.asked_inside > EXEC_PAUSE:
+        elif now - watch.asked_inside > watch.pause:
             watch.asked_inside = now
             return Question(name, after=watch.after)
         return None

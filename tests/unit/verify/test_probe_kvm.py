@@ -79,6 +79,41 @@ def test_a_machine(probe, tmp_path, monkeypatch, name):
     assert bool(reason) == bool(found)
 
 
+def test_what_guests_showed_is_remembered_until_the_machine_boots(probe, tmp_path, monkeypatch):
+    tried = tmp_path / "tried"
+    program = emulator(tmp_path, monkeypatch, f'echo >>{tried}; case "$*" in *tcg*) {RUNS} ;; *) exit 3 ;; esac')
+    boot, memory = tmp_path / "boot", tmp_path / "memory"
+    boot.write_text("the first\n")
+    monkeypatch.setattr(probe, "BOOT", str(boot))
+    (tmp_path / "vmlinuz").touch()
+
+    def found():
+        return probe.why_not(str(PROBE.parent), str(tmp_path / "vmlinuz"), str(memory))
+
+    def starts():
+        return len(tried.read_text().splitlines())
+
+    first = found()
+    assert "exited with 3" in first
+    assert (found(), starts()) == (first, 2)
+    boot.write_text("the second\n")
+    assert (found().partition(";")[0], starts()) == (first.partition(";")[0], 4)
+    program.write_text(f"{program.read_text()}#\n")  # another QEMU
+    assert starts() == 4
+    found()
+    assert starts() == 6
+    memory.write_text("")
+    found()
+    assert starts() == 8
+
+
+def test_a_qemu_that_does_not_work_is_tried_again(probe, tmp_path, monkeypatch):
+    emulator(tmp_path, monkeypatch, "exit 127")
+    (tmp_path / "vmlinuz").touch()
+    assert "not even" in probe.why_not(str(PROBE.parent), str(tmp_path / "vmlinuz"), str(tmp_path / "memory"))
+    assert not (tmp_path / "memory").exists()
+
+
 def test_without_the_device_or_the_program(probe, tmp_path, monkeypatch):
     assert "does not exist" in probe.why_not(str(tmp_path / "kvm"))
     assert "no kernel" in probe.why_not(str(PROBE.parent), str(tmp_path / "vmlinuz"))

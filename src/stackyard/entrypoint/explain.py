@@ -21,6 +21,7 @@ TYPES = {
     "host": "an IP address or a DNS name, without a port",
     "hosts": "IP addresses or DNS names, with commas between them",
     "address": "an IP address",
+    "addresses": "IP addresses, with commas between them",
     "cidr": "a network, such as 192.0.2.0/24",
     "port": "a number from 1 to 65535",
     "int": "a whole number",

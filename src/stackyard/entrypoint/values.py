@@ -84,6 +84,10 @@ def _address(text: str) -> str:
     return text
 
 
+def _addresses(text: str) -> list[str]:
+    return [_address(each) for each in _list(text)]
+
+
 def _cidr(text: str) -> str:
     from ipaddress import ip_interface  # noqa: PLC0415 - start-up time
 
@@ -165,6 +169,7 @@ PARSERS: dict[str, Callable[[str], Any]] = {
     "host": _host,
     "hosts": _hosts,
     "address": _address,
+    "addresses": _addresses,
     "cidr": _cidr,
     "port": _port,
     "int": _int,

@@ -20,6 +20,7 @@ VariableType = Literal[
     "host",
     "hosts",
     "address",
+    "addresses",
     "cidr",
     "port",
     "int",

@@ -159,12 +159,20 @@ def _below(catalogue: Catalogue, service: str, name: str) -> str:
 def unheard(catalogue: Catalogue, site: Site, choices: Iterable[Choice], problems: Problems) -> None:
     """Of the containers that something is said to, one takes it."""
     spoken: dict[Loc, tuple[Said, bool]] = {}
-    for _, word, variable in _heard(catalogue, site, choices):
+    for choice, word, variable in _heard(catalogue, site, choices):
         before = spoken.get(word.loc, (word, False))[1]
-        spoken[word.loc] = (word, before or word.option or variable is not None)
+        heard = word.option or variable is not None or _holds_anyway(catalogue, choice, word)
+        spoken[word.loc] = (word, before or heard)
     for word, taken_ in spoken.values():
         if not taken_:
             problems.at(word.loc, "no container that it is said to takes it", _takers(catalogue, choices, word.name))
+
+
+def _holds_anyway(catalogue: Catalogue, choice: Choice, word: Said) -> bool:
+    """Whether it is the default of an image that the container would run if another value were said."""
+    runtimes = (catalogue.effective(image) for image in choice.container.possible)
+    usual = (taken(runtime, choice.container).get(word.name) for runtime in runtimes)
+    return any(variable and variable.default is not None and str(variable.default) == word.text for variable in usual)
 
 
 def _takers(catalogue: Catalogue, choices: Iterable[Choice], name: str) -> str:

@@ -31,6 +31,7 @@ SITE, CATALOGUE = open_site("demo")
 KNOWN = {name: container_json(CATALOGUE, name) for name in CATALOGUE.images}
 OTHER = {
     "address": "192.0.2.99",
+    "addresses": "192.0.2.99",
     "hosts": "192.0.2.99",
     "int": "23",
     "json": '[{"other": "value"}]',

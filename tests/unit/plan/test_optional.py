@@ -72,6 +72,15 @@ def test_a_container_runs_the_image_that_a_value_needs(written: WRITTEN, store: 
     assert [each["user"] for each in site.declarations["ceph"]] == ["glance", "nova", "cinder"]
 
 
+@pytest.mark.parametrize("switched", [{}, VOLUMES], ids=["nothing", "volumes"])
+def test_a_value_may_say_what_holds_without_it(written: WRITTEN, switched: dict[str, bool]) -> None:
+    """The image for it has no such variable; that for the other value has it as its default."""
+    site = written(containers=switched, services={"nova": {"environment": {"DISKS": "file"}}})
+    assert images(site)["nova-compute"] == "nova-compute"
+    with pytest.raises(InputError, match="nothing of keystone knows"):
+        written(containers=switched, services={"keystone": {"environment": {"DISKS": "file"}}})
+
+
 @pytest.mark.parametrize("switched", [{"ceph": True}, VOLUMES], ids=["no volumes", "volumes"])
 def test_a_value_of_one_service_chooses_an_image_of_another(written: WRITTEN, switched: dict[str, bool]) -> None:
     site = written(containers=switched, services={"nova": {"environment": {"DISKS": "rbd"}}})

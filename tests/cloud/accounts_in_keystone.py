@@ -15,6 +15,8 @@ ENDPOINTS = (
 NAMES = {
     "regions": "SELECT id FROM region ORDER BY 1",
     "users": "SELECT name FROM local_user ORDER BY 1",
+    "hashes": "SELECT u.name || ' ' || substr(p.password_hash, 1, 7) FROM password p JOIN local_user u"
+    " ON u.id = p.local_user_id WHERE p.expires_at_int IS NULL ORDER BY 1",
     "projects": "SELECT name FROM project WHERE NOT is_domain ORDER BY 1",
     "services": "SELECT type FROM service ORDER BY 1",
     "ids": "SELECT id FROM endpoint UNION SELECT id FROM user UNION SELECT id FROM service ORDER BY 1",

@@ -16,14 +16,16 @@ DRIVER = Path(__file__).with_name("accounts_in_keystone.py")
 FOREIGN = [["image", "internal", "west", "http://west"], ["image", "public", "west", "http://west"]]
 
 
-def accounts(region="RegionOne", admin="admin", users=("glance", "nova"), types=("identity", "image"), host="one"):
+def accounts(
+    region="RegionOne", admin="admin", users=("glance", "nova"), types=("identity", "image"), *, host="one", word="x"
+):
     """accounts.json of a site."""
-    services = [{"user": name, "password": f"of {name}"} for name in users]
+    services = [{"user": name, "password": f"{word} of {name}"} for name in users]
     services += [
         {"type": kind, "service": kind, "internal": f"http://{host}/{kind}", "public": f"http://public/{kind}"}
         for kind in types
     ]
-    return {"admin": {"user": admin, "password": "x", "project": admin}, "region": region, "services": services}
+    return {"admin": {"user": admin, "password": word, "project": admin}, "region": region, "services": services}
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,15 @@ def test_what_an_earlier_version_registered_moves_too(keystone):
     )
     assert moved["endpoints"] == made("east")
     assert moved["services"] == ["identity", "image"]
+
+
+def test_a_hash_takes_the_work_that_its_password_needs(keystone):
+    """Bcrypt's least work for what nobody can guess, as a site's passwords are; the usual for what a person chose."""
+    chosen, made_, chosen_again = keystone(
+        {"accounts": accounts(users=("nova",))},
+        {"accounts": accounts(users=("glance", "nova"), word="x" * 32)},
+        {"accounts": accounts(users=("glance", "nova"), word="y")},
+    )
+    assert chosen["hashes"] == ["admin $2b$12$", "nova $2b$12$"]
+    assert made_["hashes"] == ["admin $2b$04$", "glance $2b$04$", "nova $2b$04$"]
+    assert chosen_again["hashes"] == ["admin $2b$12$", "glance $2b$12$", "nova $2b$12$"]

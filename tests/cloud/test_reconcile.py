@@ -223,7 +223,9 @@ MATRIX = {
     "node renamed": nodes(compute2=None, worker=DEMO["nodes"]["compute2"]),
     "node added": nodes(compute3={"roles": ["compute"]}),
     "first node removed": nodes(compute1=None),
-    "node's address": nodes(compute2={kind: str(ip_network(net)[77]) for kind, net in DEMO["networks"].items()}),
+    "node's address": nodes(
+        compute2={kind: str(ip_network(DEMO["networks"][kind])[77]) for kind in ("management", "tunnel")}
+    ),
     "node's options": nodes(compute2={"services": {"nova": {"options": {"DEFAULT": {"debug": True}}}}}),
     "options": {"services": {"nova": {"options": {"DEFAULT": {"cpu_allocation_ratio": 2.0}}}}},
     "environment": {"services": {"glance": {"environment": {"API_PORT": "9293"}}}},

@@ -176,7 +176,7 @@ def _whole(
         service = parse(Service, data, problems)
         if service:
             check.names(data, service, name, problems)
-            services[name] = programs.named(service, back_end[0], sources) if back_end else service
+            services[name] = programs.named(service, data, back_end[0], sources) if back_end else service
     marks = [each for data in written.values() for each in names_in(data)]
     names = {name for name, _ in marks}
     shared = {name for each in fragments.values() for name in (*each, *each.get(REMOVED, ()))} - {REMOVED}

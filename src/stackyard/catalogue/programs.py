@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from stackyard.catalogue.problems import Loc, some, suggest
+from stackyard.catalogue.yamlsource import Map
 from stackyard.model.sdn import Sdn
 from stackyard.model.service import Copy, Image, Published, Service
 from stackyard.model.site import Site, Source
@@ -23,17 +24,17 @@ def folders(area: Path, back_end: Sdn, given: Mapping[str, Source]) -> Iterator[
             yield folder
 
 
-def named(service: Service, back_end: Sdn, given: Mapping[str, Source]) -> Service:
-    """A service whose published images have the names that they have in the site's sources."""
-    images = {name: _image(each, back_end, given) for name, each in service.images.items()}
+def named(service: Service, data: Map, back_end: Sdn, given: Mapping[str, Source]) -> Service:
+    """A service, of such ``data``, whose published images have the names that they have in the site's sources."""
+    images = {name: _image(each, data["images"][name], back_end, given) for name, each in service.images.items()}
     return service.model_copy(update={"images": images}) if images != service.images else service
 
 
-def _image(image: Image, back_end: Sdn, given: Mapping[str, Source]) -> Image:
+def _image(image: Image, data: Map, back_end: Sdn, given: Mapping[str, Source]) -> Image:
     made: dict[str, object] = {}
     source = given.get(image.repository or "")
     if source and source.packages and source.packages.image:
-        made |= _of_rpm(image, _distribution(source.packages.image))
+        made |= _of_rpm(image, data, _distribution(source.packages.image))
     if image.published and image.published.source in given:
         made["published"] = _published(image.published, back_end, given)
     if any(each.published.source in given for each in image.copies):
@@ -43,12 +44,18 @@ def _image(image: Image, back_end: Sdn, given: Mapping[str, Source]) -> Image:
     return image.model_copy(update=made) if made else image
 
 
-def _of_rpm(image: Image, distribution: Published) -> dict[str, object]:
-    """What changes when packages are RPM: an image is made on their distribution, or has files of them copied."""
+def _of_rpm(image: Image, data: Map, distribution: Published) -> dict[str, object]:
+    """What changes when packages are RPM: an image is made on their distribution, or has files of them copied.
+
+    These are packages of the file that names the repository; what others extract is the release's own.
+    """
     if not image.base:
         return {"published": distribution}
-    copied = Copy(published=distribution, repository=image.repository, unpack=image.extract)
-    return {"copies": (*image.copies, copied), "extract": {}, "repository": None}
+    file, packages = data.marks["repository"].file, image.extract.items()
+    theirs = {name: paths for name, paths in packages if data["extract"].marks[name].file == file}
+    copied = Copy(published=distribution, repository=image.repository, unpack=theirs)
+    own = {name: paths for name, paths in packages if name not in theirs}
+    return {"copies": (*image.copies, copied), "extract": own, "repository": None}
 
 
 def _distribution(reference: str) -> Published:

@@ -113,6 +113,18 @@ def test_rpm_packages_are_installed_on_the_distribution_that_they_are_for(opened
     assert made.stages["switch.body"].source == "rocky:9"
 
 
+def test_what_an_image_extracts_itself_is_of_its_own_distribution(opened, good: Path) -> None:
+    """OpenContrail's packages are RPM, and the firmware of nova-compute is Debian's."""
+    service = good / "catalogue/openstack/app/service.yaml"
+    text = service.read_text()
+    assert "  app-api:\n" in text
+    service.write_text(text.replace("  app-api:\n", "  app-api:\n    extract: {firmware: [usr/share/firmware]}\n", 1))
+    catalogue = opened(vendor={"packages": {"url": "http://p.example.org", "image": "rocky:9", "unsigned": True}})
+    _, app = catalogue.image("app-api")
+    assert app.extract == {"firmware": ("usr/share/firmware",)}
+    assert [each.unpack for each in app.copies] == [{"vendor-plugin": ("opt/plugin",)}]
+
+
 def test_files_of_rpm_packages_are_put_into_images_of_the_release(opened) -> None:
     catalogue = opened(vendor={"packages": {"url": "http://p.example.org", "image": "rocky:9", "unsigned": True}})
     _, app = catalogue.image("app-api")

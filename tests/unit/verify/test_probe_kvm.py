@@ -107,6 +107,13 @@ def test_what_guests_showed_is_remembered_until_the_machine_boots(probe, tmp_pat
     assert starts() == 8
 
 
+def test_an_answer_that_cannot_be_kept_is_given(probe, tmp_path, monkeypatch, capsys):
+    emulator(tmp_path, monkeypatch, RUNS)
+    (tmp_path / "vmlinuz").touch()
+    assert not probe.why_not(str(PROBE.parent), str(tmp_path / "vmlinuz"), str(tmp_path / "none" / "memory"))
+    assert "cannot be written: No such file" in capsys.readouterr().err
+
+
 def test_a_qemu_that_does_not_work_is_tried_again(probe, tmp_path, monkeypatch):
     emulator(tmp_path, monkeypatch, "exit 127")
     (tmp_path / "vmlinuz").touch()

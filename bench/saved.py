@@ -70,7 +70,7 @@ def main() -> int:
         copy = json.loads(told)["reference"]
         try:
             with subprocess.Popen([PROGRAM, "up", "--site", copy], stdout=subprocess.DEVNULL) as up:
-                old, new = (open_site(each)[0].networks.given["public"] for each in (options.site, copy))
+                old, new = (open_site(each)[0].networks.ranges["public"] for each in (options.site, copy))
                 place = int(IPv4Address(address)) - int(old.network_address)
                 answers = answered(str(new[place]), begun)
                 up.wait()

@@ -9,6 +9,7 @@ from typing import Any
 
 from stackyard.effects.engine import Engine
 from stackyard.effects.host import CAPABILITIES, Host
+from stackyard.effects.links import Link
 from stackyard.effects.process import Result
 from stackyard.effects.routes import Route
 from stackyard.errors import CommandError
@@ -83,6 +84,27 @@ class FakeHost(Host):
     """Processes that were ended."""
     units: dict[str, str] = field(default_factory=dict)
     """Units of systemd, by name."""
+
+    wired: list[str] = field(default_factory=list)
+    """Interfaces put into bridges, and bridges that lost theirs."""
+
+    def links(self) -> dict[str, Link]:
+        return {each.name: each for each in self.lacks.get("links", ())}
+
+    def ports(self, bridge: str) -> tuple[str, ...]:
+        return tuple(each.name for each in self.lacks.get("links", ()) if each.master == bridge)
+
+    def is_shut(self, bridge: str) -> bool:  # noqa: ARG002
+        return True
+
+    def can_connect(self) -> bool:
+        return self.lacks.get("can_connect", True)
+
+    def connect(self, interface: str, bridge: str) -> None:
+        self.wired.append(f"{interface} in {bridge}")
+
+    def release(self, bridge: str) -> None:
+        self.wired.append(f"release {bridge}")
 
     def is_root(self) -> bool:
         return True

@@ -376,6 +376,20 @@ def one_flavor(kind: Kind, wanted: Object) -> None:
 # ---------------------------------------------------------------- networks
 
 
+VLAN = "provider:segmentation_id"
+
+
+def physical(vlan: int | None) -> Object:
+    """What makes a network of Neutron the public one."""
+    made: Object = {"provider:network_type": "flat" if vlan is None else "vlan", "provider:physical_network": "public"}
+    return made if vlan is None else {**made, VLAN: vlan}
+
+
+def words(network: Object) -> str:
+    """What it is on the wire."""
+    return f"VLAN {network[VLAN]}" if network.get(VLAN) else "without a VLAN"
+
+
 def rule(text: str) -> Object:
     """A rule of a security group for what the site file lets in: `tcp/22`, `icmp from 192.0.2.0/24`."""
     what, _, source = text.partition(" from ")
@@ -406,10 +420,14 @@ class Networks:
         """A network with its range; its id."""
         name, label = wanted["name"], f"network {wanted['name']}"
         owner = self.cloud.owner(wanted["project"])
-        flat = {"provider:network_type": "flat", "provider:physical_network": "public"}
         match = {"name": name, "project_id": owner}
         change = {"shared": wanted["shared"], "router:external": wanted["external"]}
-        found = self.networks.ensure(label, match, change, flat if wanted["external"] else None)
+        outside = physical(wanted.get("vlan"))
+        for each in self.networks.there if wanted["external"] else ():
+            if ours(each) and not differing(each, match):
+                self.cloud.networks[name] = each  # its routers stay as they are, whatever is refused
+                self.moved_to(label, each, outside)
+        found = self.networks.ensure(label, match, change, outside if wanted["external"] else None)
         self.cloud.networks[name] = found
         if not ours(found):
             return None
@@ -430,6 +448,21 @@ class Networks:
             self.replaced(others, label, wanted["cidr"])
             self.routers.there = self.cloud.network.all("/v2.0/routers", "routers")
         return str(found["id"])
+
+    def moved_to(self, label: str, found: Object, outside: Object) -> None:
+        """Let an external network be another VLAN, while nothing is in it. Raises Refused."""
+        change = differing(found, outside)
+        if not change:
+            return
+        refused = f"it is {words(found)}, and cannot become {words(outside)}"
+        if change.keys() != {VLAN}:
+            raise Refused(f"{refused}: a network of another name can be that")
+        try:
+            made = self.networks.api.call("PUT", f"/v2.0/networks/{found['id']}", {"network": change})["network"]
+        except Refused as error:
+            raise Refused(f"{refused} while routers or floating addresses are in it") from error
+        tell(f"{label} is {words(outside)}, and was {words(found)}")
+        found.update(made)
 
     def replaced(self, subnets: list[Object], label: str, cidr: str) -> None:
         """Remove ranges that another takes the place of. Raises Refused when one is in use."""

@@ -31,7 +31,7 @@ def located(contents: Contents, folder: Path) -> Contents:
 
 def cidr(site: Site, network: CloudNetwork) -> IPv4Network | None:
     """The addresses of a network: its own, or those of the site's public one; None when nothing says them."""
-    return network.cidr or (site.networks.public if network.external else None)
+    return network.cidr or (site.networks.ranges.get("public") if network.external else None)
 
 
 def problems(site: Site) -> Found:
@@ -91,16 +91,16 @@ def _network(site: Site, name: str, network: CloudNetwork, external: str) -> Fou
     addresses = cidr(site, network)
     if network.external and not site.networks.public:
         yield loc, f"{name} is external, and the site has no public network", "give one: `networks: {public: …}`"
-    elif network.external and network.cidr and network.cidr != site.networks.public:
+    elif network.external and network.cidr and network.cidr != site.networks.ranges["public"]:
         remedy = "leave it out"
-        yield (*loc, "cidr"), f"the site's public network is {site.networks.public}", remedy
+        yield (*loc, "cidr"), f"the site's public network is {site.networks.ranges['public']}", remedy
     elif addresses is None:
         yield loc, f"{name} has no addresses", "give its `cidr`, as 10.0.0.0/24"
     if network.external and name != external:
         yield loc, f"{external} is the site's public network already", "there can be one external network"
     if addresses is None:
         return
-    if addresses.prefixlen > LONGEST:
+    if addresses.prefixlen > LONGEST and not network.external:
         yield (*loc, "cidr"), f"{addresses} is too small", f"choose one of at least {2 ** (32 - LONGEST)} addresses"
     ends = [("gateway", network.gateway)]
     ends += [("pool", each) for each in (network.pool.start, network.pool.end)] if network.pool else []

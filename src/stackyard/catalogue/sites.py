@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_address
-from itertools import combinations
 from pathlib import Path
 
-from stackyard.catalogue import contents, programs
+from stackyard.catalogue import contents, networks, programs
 from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.container import environments
 from stackyard.catalogue.load import defaults, load, releases, sdns
@@ -31,8 +30,6 @@ _OPTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _NODE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 OTHERWISE = "otherwise"
 """Key of the image that a container runs when nothing of its `instead` holds; in what is decided for a site."""
-_RESERVED = 3
-"""Addresses of a network that no node can have: its first, its last, and the engine's own."""
 
 
 def load_site(path: Path, root: Path | None = None) -> Site:
@@ -86,7 +83,12 @@ def _read(path: Path, root: Path) -> Site:
         if not structure.is_file():
             problems.at(("structure",), f"there is no file {shown(structure)}", "make it, or correct the name")
         site = _located(_complete(site, root, problems), path.parent)
-        for loc, message, remedy in (*_networks(site), *_nodes(site), *_repositories(site), *contents.problems(site)):
+        for loc, message, remedy in (
+            *networks.problems(site),
+            *_nodes(site),
+            *_repositories(site),
+            *contents.problems(site),
+        ):
             problems.at(loc, message, remedy)
     problems.check()
     assert site  # noqa: S101 - else problems.check() has raised
@@ -147,19 +149,6 @@ def _repositories(site: Site) -> Found:
             yield loc, message, "give `key: FILE`, the public key that signs it, or `unsigned: true`"
         elif repository.key and not repository.key.is_file():
             yield (*loc, "key"), f"there is no file {shown(repository.key)}", "name the public key that signs it"
-
-
-def _networks(site: Site) -> Found:
-    """The networks are apart and large enough."""
-    networks = site.networks.given
-    for (first, one), (second, other) in combinations(networks.items(), 2):
-        if one.overlaps(other):
-            message = f"{other} overlaps {first}, {one}"
-            yield ("networks", second), message, "choose networks that share no address"
-    for name, network in networks.items():
-        if network.num_addresses < len(site.nodes) + _RESERVED:
-            message = f"{network} is too small for {len(site.nodes)} nodes"
-            yield ("networks", name), message, f"choose one of at least {len(site.nodes) + _RESERVED} addresses"
 
 
 def _nodes(site: Site) -> Found:

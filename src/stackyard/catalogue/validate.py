@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from ipaddress import ip_network
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -137,10 +138,10 @@ def _model_at(model: type[BaseModel], path: Loc) -> type[BaseModel] | None:
     """Model that the value at ``path`` must fit, if it is one."""
     kind: Any = model
     for part in path:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            if part not in kind.model_fields:
+        if owner := _as_model(kind):
+            if part not in owner.model_fields:
                 return None
-            kind = kind.model_fields[str(part)].annotation
+            kind = owner.model_fields[str(part)].annotation
         else:
             kind = _inner(kind)
     return _as_model(kind)
@@ -155,8 +156,8 @@ def _inner(kind: Any) -> Any:
 
 
 def _as_model(kind: Any) -> type[BaseModel] | None:
-    """The model itself, or the one that a union holds."""
-    for candidate in (kind, *get_args(kind)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
+    """The model itself, or the one that a union holds, or that something is said of."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    inside = get_args(kind) if get_origin(kind) in {Annotated, Union, UnionType} else ()
+    return next(filter(None, map(_as_model, inside)), None)

@@ -45,7 +45,7 @@ def command(host: Host, site: str, output: str) -> None:
 def _rows(host: Host, site: str) -> list[Row]:
     """What should be there, and how it is; of a site that cannot be resolved, what the engine has."""
     try:
-        return status(host.engine, Desired.of(host, *open_site(site)).site)
+        return status(host, Desired.of(host, *open_site(site)).site)
     except InputError as error:
         rows = found(host.engine, named(host, site))
         if not rows:

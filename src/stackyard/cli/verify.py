@@ -95,7 +95,7 @@ def command(
                 report,
                 keep=keep,
                 deadline=deadline - (time.monotonic() - begun),
-                causes=lambda: troubles(host.engine, resolved),
+                causes=lambda: troubles(host, resolved),
             )
     checks = [replace(check, hint=_options.for_site(check.hint, site)) for check in outcome.checks]
     outcome = replace(outcome, checks=tuple(checks))

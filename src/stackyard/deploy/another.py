@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, ip_address
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,11 @@ STEP, STEPS = 2500, 12
 """What is added to the ports of the host, again and again, until all of them are free."""
 TRIES = 1024
 """Networks that are looked at, one after the other, for one that is free."""
+_PUBLIC = "public"
+_AT_INTERFACE = ("interface", "vlan", "nodes")
+"""What is said of a public network that is at an interface."""
+_TESTS = IPv4Network("198.18.0.0/15")
+"""Addresses for tests of networks, RFC 2544: nobody's."""
 
 
 def another(host: Host, file: Path, name: str) -> None:
@@ -41,10 +47,11 @@ def another(host: Host, file: Path, name: str) -> None:
 
 
 def _networks(host: Host, document: dict[str, Any], name: str) -> None:
-    """Networks of the same sizes that are free; addresses that nodes were given are the same ones in them."""
+    """Networks of the same sizes that are free; addresses in them that the site file gives are at the same places."""
     bridges = networks(host.engine)
-    before = {kind: IPv4Network(each) for kind, each in document["networks"].items()}
-    taken = [*others(host, name, bridges), *((each, "the saved site has") for each in before.values())]
+    _let_go(document)
+    before = {kind: IPv4Network(_range(each)) for kind, each in document["networks"].items() if each is not None}
+    taken = [*chain(*others(host, name, bridges)), *((each, "the saved site has") for each in before.values())]
     for kind, network in before.items():
         for candidate in _following(network):
             if not any(overlapping(candidate, taken)):
@@ -52,20 +59,61 @@ def _networks(host: Host, document: dict[str, Any], name: str) -> None:
         else:
             raise InputError(f"no network after {network} is free for `{kind}`", "remove networks of the engine")
         taken.append((candidate, "it has itself"))
-        document["networks"][kind] = str(candidate)
-        for node in document["nodes"].values():
-            if node.get(kind):
-                place = int(ip_address(node[kind])) - int(network.network_address)
-                node[kind] = str(candidate[place])
+        for where, key in _places(document, kind):
+            where[key] = _moved(where[key], network, candidate)
+
+
+def _let_go(document: dict[str, Any]) -> None:
+    """The interface of the public network stays that of the saved site; this one has a network of the engine.
+
+    Raises InputError when it is a VLAN: what the cloud knows of it cannot change.
+    """
+    public = document["networks"].get("public")
+    if isinstance(public, dict):
+        if public.get("vlan") is not None:
+            message = (
+                f"its public network is VLAN {public['vlan']} of {public.get('interface')}, and there is one of that"
+            )
+            raise InputError(message, "load it under its own name")
+        document["networks"]["public"] = {key: public[key] for key in public if key not in _AT_INTERFACE}
+
+
+def _range(network: Any) -> str:
+    return str(network["range"] if isinstance(network, dict) else network)
+
+
+def _places(document: dict[str, Any], kind: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Where the site file has a range, or addresses in it: what has them, and under which key."""
+    network = document["networks"][kind]
+    if not isinstance(network, dict):
+        yield document["networks"], kind
+    said = [each for each in (network, *_outside(document)) if isinstance(each, dict)] if kind == _PUBLIC else []
+    pools = [each["pool"] for each in said if each.get("pool")]
+    for key in ("range", "cidr", "gateway", "start", "end"):
+        yield from ((each, key) for each in (*said, *pools) if each.get(key) is not None)
+    yield from ((node, kind) for node in document["nodes"].values() if node.get(kind))
+
+
+def _outside(document: dict[str, Any]) -> Iterable[Any]:
+    """What the site file says of networks of the cloud that are the public one."""
+    networks = (document.get("contents") or {}).get("networks") or {}
+    return [each for each in networks.values() if each and each.get("external")]
+
+
+def _moved(value: Any, network: IPv4Network, other: IPv4Network) -> str:
+    """A range, or an address in it, as it is in another of the same size."""
+    text = str(value)
+    return str(other) if "/" in text else str(other[int(ip_address(text)) - int(network.network_address)])
 
 
 def _following(network: IPv4Network) -> Iterator[IPv4Network]:
-    """Networks of the same size after it, as long as they are no public ones."""
-    for number in range(1, TRIES):
-        first = int(network.network_address) + number * network.num_addresses
-        candidate = IPv4Network((first, network.prefixlen))
-        if candidate.is_private and not candidate.is_loopback:
-            yield candidate
+    """Networks of the same size that are no public ones: those after it, then those for tests of networks."""
+    for first in (network, _TESTS):
+        for number in range(1, TRIES):
+            address = int(first.network_address) + number * network.num_addresses
+            candidate = IPv4Network((address, network.prefixlen))
+            if candidate.is_private and not candidate.is_loopback:
+                yield candidate
 
 
 def _taken_ports(host: Host, file: Path) -> Sequence[int]:

@@ -9,12 +9,15 @@ from pathlib import Path
 
 from stackyard.bundle.compose import project_name
 from stackyard.deploy.desired import Desired
+from stackyard.deploy.observe import OUTSIDE, networks
 from stackyard.errors import StackyardError
 from stackyard.events import Event, Report
-from stackyard.plan.decide import Join, NetworkStep, Plan, Step
+from stackyard.plan.decide import Join, NetworkStep, Plan, Port, Step
 from stackyard.plan.observed import LABEL_NODE, LABEL_SITE
 from stackyard.plan.resolve import cgroup_paths
+from stackyard.plan.resolved import EngineNetwork
 
+MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
 MTU = "com.docker.network.driver.mtu"
 PARALLEL = 4
 """Compose projects worked on at once: each call costs 0.1 s of one core, the engine does the rest."""
@@ -32,8 +35,10 @@ class Executor:
         """Do what the plan says: take away what is in the way, write files, make nodes, then everything in them."""
         self._remove(plan)
         self._join([join for join in plan.joins if join.verb == "disconnect"])
+        self._ports([port for port in plan.ports if port.verb == "disconnect"])
         for network in plan.networks:
             self._network(network)
+        self._ports([port for port in plan.ports if port.verb == "connect"])
         self._join([join for join in plan.joins if join.verb == "connect"])
         self.wanted.state.write_files(self.wanted.bundle.files, plan.files)
         self._cgroups({step.node for step in plan.changes})
@@ -80,7 +85,20 @@ class Executor:
         if step.verb in {"recreate", "remove"}:
             self._docker("network", "rm", step.name)
         if step.verb in {"create", "recreate"}:
-            self._docker(*network_create(step.name, step.subnet, self.wanted.site.name, internal=step.internal))
+            self._docker(*network_create(step.name, step.wanted, self.wanted.site.name))
+
+    def _ports(self, ports: Sequence[Port]) -> None:
+        """Put interfaces of the host into networks, or take them out."""
+        host = self.wanted.host
+        made = any(not port.bridge for port in ports)
+        bridges = {each.name: each.interface for each in networks(host.engine)} if made else {}
+        for port in ports:
+            bridge = port.bridge or bridges[port.network]
+            if port.verb == "connect":
+                host.connect(port.interface, bridge)
+            else:
+                host.release(bridge)
+            self.report(Event("done", port.network, f"{port.verb} {port.interface}"))
 
     def _join(self, joins: Iterable[Join]) -> None:
         """Connect nodes that run to networks, or disconnect them."""
@@ -142,14 +160,17 @@ def remove_containers(docker: Callable[..., object], names: Sequence[str]) -> No
         docker("rm", "--force", *names)
 
 
-def network_create(name: str, subnet: str, site: str, *, internal: bool) -> list[str]:
+def network_create(name: str, wanted: EngineNetwork, site: str) -> list[str]:
     """Command that makes a network of the site.
 
     An internal one is on this host alone. Its MTU is what VMs' own is reckoned from, whatever the engine's default is.
+    In one with an interface the host has no address, and packets keep theirs.
     """
-    options = ["--internal", "--opt", f"{MTU}=1500"] if internal else []
+    options = ["--internal", "--opt", f"{MTU}=1500"] if wanted.internal else []
+    options += ["--gateway", wanted.gateway] if wanted.gateway else []
+    options += ["--opt", f"{OUTSIDE}=true", "--opt", f"{MASQUERADE}=false"] if wanted.interface else []
     label = f"{LABEL_SITE}={site}"
-    return ["network", "create", "--driver", "bridge", "--subnet", subnet, *options, "--label", label, name]
+    return ["network", "create", "--driver", "bridge", "--subnet", wanted.subnet, *options, "--label", label, name]
 
 
 def compose(name: str, folder: str, *arguments: str) -> list[str]:

@@ -123,6 +123,6 @@ def told(host: Host, site: Site, catalogue: Catalogue) -> list[Part]:
         return _json(as_data(wanted.site, plan, wanted.secrets.made))
 
     def rows() -> str:
-        return _json([asdict(row) for row in status(host.engine, Desired.of(host, site, catalogue).site)])
+        return _json([asdict(row) for row in status(host, Desired.of(host, site, catalogue).site)])
 
     return [("status.json", rows), ("plan.json", plan)]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network, ip_network
 
 from stackyard.catalogue import Catalogue
-from stackyard.catalogue.problems import Loc, Problems, some
+from stackyard.catalogue.problems import Loc, Problems, some, suggest
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.facts import facts
 from stackyard.deploy.observe import Bridge, networks
@@ -15,14 +15,16 @@ from stackyard.deploy.state import SiteState
 from stackyard.effects.host import Host
 from stackyard.errors import InputError
 from stackyard.model.reference import registry
-from stackyard.plan.decide import NetworkStep, Plan, Step
+from stackyard.plan.decide import NetworkStep, Plan, Port, Step
 from stackyard.plan.observed import Observed
-from stackyard.plan.requirements import for_site, overlapping
+from stackyard.plan.requirements import Lack, Taken, for_site, overlapping
 from stackyard.plan.resolved import PlacedNode, ResolvedContainer, ResolvedSite
 from stackyard.plan.text import count
 
 _DONE = {"recreate": "made anew", "remove": "removed", "restart": "restarted"}
 MAKE = "make them: stackyard build"
+MTU = 1500
+"""Bytes of the largest packets that VMs send to the public network."""
 
 
 def root(host: Host, verb: str) -> None:
@@ -71,8 +73,10 @@ def changeable(wanted: Desired, there: Observed, plan: Plan, catalogue: Catalogu
             problems.at((key,), message, f"write {before} again, {remedy}: stackyard down")
     for step in plan.networks:
         if step.verb == "recreate":
-            before = ", ".join(there.networks[step.name].subnets)
-            message = f"the site runs on {before}, which cannot change to {step.subnet} while it runs"
+            network, interface = there.networks[step.name], step.wanted.interface
+            before = "an interface of this host" if network.outside else ", ".join(network.subnets)
+            after = f"the interface {interface}" if interface else step.wanted.subnet
+            message = f"the site runs on {before}, which cannot change to {after} while it runs"
             kind = step.name.removeprefix(f"{site.site}-")
             problems.at(("networks", kind), message, f"write {before} again, {remedy}: stackyard down")
     for loc, message, way_out in _of_vms(wanted, there, catalogue):
@@ -187,9 +191,10 @@ def _requirements(host: Host, site: ResolvedSite, plan: Plan, problems: Problems
         problems.at(("publish",), message, "stop that, or choose other ports: `publish: {offset: 10000}` in the site")
     for loc, message in _flavors(host, site):
         problems.at(loc, message, "make it smaller, or leave it out: no VM of it could run")
-    if bridges:
-        for kind, message in _networks(host, site, plan, bridges.result()):
-            problems.at(("networks", kind), message, "choose another network in the site")
+    for loc, message in _networks(host, site, plan, bridges.result() if bridges else ()):
+        problems.at(("networks", *loc), message, "choose another network in the site")
+    for message, remedy in (each for port in plan.ports for each in _interface(host, port)):
+        problems.at(("networks", "public", "interface"), message, remedy)
 
 
 def _flavors(host: Host, site: ResolvedSite) -> Iterator[tuple[Loc, str]]:
@@ -242,24 +247,50 @@ def _new(step: NetworkStep) -> bool:
     return step.verb in {"create", "recreate"}
 
 
-def _networks(host: Host, site: ResolvedSite, plan: Plan, there: Iterable[Bridge]) -> Iterator[tuple[str, str]]:
+def _networks(host: Host, site: ResolvedSite, plan: Plan, there: Sequence[Bridge]) -> Iterator[tuple[Loc, str]]:
     """Networks that overlap with one that the engine or the host has; bridges of the site's own do not count."""
-    taken = others(host, site.name, there)
+    of_engine, of_host = others(host, site.name, there)
     for step in filter(_new, plan.networks):
-        for message in overlapping(IPv4Network(step.subnet), taken):
-            yield step.name.removeprefix(f"{site.name}-"), message
+        kind, alone = step.name.removeprefix(f"{site.name}-"), bool(step.wanted.interface)
+        for message in overlapping(IPv4Network(step.wanted.subnet), of_engine if alone else [*of_engine, *of_host]):
+            yield (kind, "nodes") if alone else (kind,), message
 
 
-def others(host: Host, site: str, there: Iterable[Bridge]) -> list[tuple[IPv4Network, str]]:
-    """Networks that the engine or the host has, but for the site's own, and who has them."""
-    bridges = list(there)
-    interfaces = {bridge.interface for bridge in bridges}
-    found = [
+def _interface(host: Host, port: Port) -> Iterator[Lack]:
+    """What keeps an interface of the host from being a part of a network."""
+    links, name = host.links(), port.interface
+    link = links.get(name)
+    if port.verb == "disconnect":
+        return
+    if not host.can_connect():
+        yield "this host has no `ip`, which puts an interface into a network", "install iproute2"
+    if link is None:
+        fit = [each.name for each in links.values() if not (each.kind or each.master)]
+        yield f"this host has no interface {name}", suggest(name, fit, "it has")
+        return
+    used = sorted(route.network for route in host.routes() if route.interface == name)
+    if link.kind:
+        kind = {"bridge": "a bridge", "loopback": "this host's loopback", "wireless": "wireless"}[link.kind]
+        yield f"{name} is {kind}, which can be no part of a network of the engine", "name an Ethernet interface"
+    elif link.master and link.master != port.bridge:
+        yield f"{name} is a part of {link.master} already", "take it out of that, or name another one"
+    elif used:
+        remedy = f"name another one, or a VLAN of it: ip link add link {name} name {name}.120 type vlan id 120"
+        yield f"this host reaches {used[0]} through {name}, and would lose that", remedy
+    elif link.mtu < MTU:
+        remedy = f"give it one of {MTU}: ip link set dev {name} mtu {MTU}"
+        yield f"{name} has an MTU of {link.mtu}, and VMs send packets of up to {MTU} bytes", remedy
+
+
+def others(host: Host, site: str, there: Sequence[Bridge]) -> tuple[list[Taken], list[Taken]]:
+    """Networks that the engine has, but for the site's own, and those that the host reaches otherwise; by whom."""
+    of_engine = [
         (network, f"the engine's network {bridge.name} has")
-        for bridge in bridges
+        for bridge in there
         if bridge.site != site
         for network in map(ip_network, bridge.subnets)
         if isinstance(network, IPv4Network)
     ]
+    interfaces = {bridge.interface for bridge in there}
     routes = [route for route in host.routes() if route.interface not in interfaces]
-    return found + [(route.network, f"this host reaches through {route.interface}") for route in routes]
+    return of_engine, [(route.network, f"this host reaches through {route.interface}") for route in routes]

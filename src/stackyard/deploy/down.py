@@ -53,6 +53,9 @@ def take_down(host: Host, site: str, lock: int, report: Report) -> bool:
         if gone:
             report(Event("started", site, f"removing {len(gone)} {kind}"))
             remove_containers(run, [each.name for each in gone])
+    for network in there.networks.values():
+        if network.outside:
+            host.release(network.bridge)
     if there.networks:
         run("network", "rm", *there.networks)
     _cgroups(host, site, found)

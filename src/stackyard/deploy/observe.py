@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stackyard.effects.engine import Engine
+from stackyard.effects.host import Host
 from stackyard.plan.observed import LABEL_SITE, Network, Observed, Running
 
 _BRIDGE_NAME = "com.docker.network.bridge.name"
+OUTSIDE = "com.docker.network.bridge.inhibit_ipv4"
+"""Option of a network in which the host has no address."""
 
 
 def observe(engine: Engine, site: str) -> Observed:
@@ -26,6 +29,18 @@ def observe(engine: Engine, site: str) -> Observed:
         ids = {name: identifier for name, identifier, _digest in rows}
         digests = {name: digest for name, _identifier, digest in rows if digest.startswith("sha256:")}
         return Observed(found.result(), nets.result(), ids, digests)
+
+
+def with_interfaces(host: Host, there: Observed) -> dict[str, Network]:
+    """The networks of a snapshot by name, with the interfaces of the host that are a part of them."""
+    outside = {name: each for name, each in there.networks.items() if each.outside}
+    return {
+        **there.networks,
+        **{
+            name: replace(each, interfaces=host.ports(each.bridge), shut=host.is_shut(each.bridge))
+            for name, each in outside.items()
+        },
+    }
 
 
 def containers(engine: Engine, site: str) -> dict[str, Running]:
@@ -56,7 +71,7 @@ def networks(engine: Engine) -> tuple[Bridge, ...]:
         Bridge(
             each["Name"],
             _subnets(each),
-            (each["Options"] or {}).get(_BRIDGE_NAME) or f"br-{each['Id'][:12]}",
+            _bridge(each),
             (each["Labels"] or {}).get(LABEL_SITE),
         )
         for each in data
@@ -102,8 +117,18 @@ def _address(network: Mapping[str, Any]) -> str:
 
 def _networks(engine: Engine, site: str) -> dict[str, Network]:
     names = engine.ask("network", "ls", "-q", "--filter", f"label={LABEL_SITE}={site}").split()
-    found = [Network(each["Name"], _subnets(each), each["Internal"]) for each in engine.inspect("network", names)]
-    return {network.name: network for network in found}
+    return {each["Name"]: _network(each) for each in engine.inspect("network", names)}
+
+
+def _network(data: Mapping[str, Any]) -> Network:
+    gateway = next((pool["Gateway"] for pool in data["IPAM"]["Config"] or () if pool.get("Gateway")), "")
+    outside = (data.get("Options") or {}).get(OUTSIDE) == "true"
+    return Network(data["Name"], _subnets(data), data["Internal"], gateway, outside, _bridge(data))
+
+
+def _bridge(network: Mapping[str, Any]) -> str:
+    """Name of a network's own interface on the host."""
+    return (network.get("Options") or {}).get(_BRIDGE_NAME) or f"br-{network.get('Id', '')[:12]}"
 
 
 def _subnets(network: Mapping[str, Any]) -> tuple[str, ...]:

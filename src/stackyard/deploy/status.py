@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from stackyard.deploy.observe import containers, observe
+from stackyard.deploy.observe import containers, networks, observe
 from stackyard.deploy.probes import ready
 from stackyard.effects.engine import Engine
+from stackyard.effects.host import Host
 from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Running
 from stackyard.plan.resolved import ResolvedSite
 from stackyard.table import ago
@@ -28,15 +29,18 @@ class Row:
     lacks: str = ""
 
 
-def status(engine: Engine, site: ResolvedSite) -> list[Row]:
+def status(host: Host, site: ResolvedSite) -> list[Row]:
     """Nodes, each followed by its containers; those that should be there and are not included."""
+    engine = host.engine
     there = containers(engine, site.name)
     answers = ready(engine, site.containers, there, afresh=True)
+    cut_off = _cut_off(host, site)
     rows = []
     for node in site.nodes:
         running = there.get(site.node_container(node.name))
-        word = "yes" if running and running.running else "no"
-        rows.append(_row(node.name, NODE, running, word, site.node_image))
+        lacks = cut_off if running and running.running and node.public else ""
+        word = "yes" if running and running.running and not lacks else "no"
+        rows.append(replace(_row(node.name, NODE, running, word, site.node_image), lacks=lacks))
         for each in site.containers:
             if each.node == node.name:
                 lacks = answers[each.full_name]
@@ -44,6 +48,21 @@ def status(engine: Engine, site: ResolvedSite) -> list[Row]:
                 row = _row(node.name, each.name, there.get(each.full_name), word, each.image)
                 rows.append(replace(row, lacks="\n".join(filter(None, (lacks, each.unhealthy))) if lacks else ""))
     return rows
+
+
+def _cut_off(host: Host, site: ResolvedSite) -> str:
+    """What is wrong with the interface that the public network is at, or nothing."""
+    wanted = {name: each.interface for name, each in site.networks.items() if each.interface}
+    bridges = {each.name: each.interface for each in networks(host.engine)} if wanted else {}
+    for name, interface in wanted.items():
+        link = host.links().get(interface)
+        if link is None:
+            return f"the public network is cut off: this host has no interface {interface}"
+        if interface not in host.ports(bridges.get(name, "")):
+            return f"the public network is cut off: {interface} is not a part of it; `stackyard up` connects it"
+        if not link.carrier:
+            return f"the public network is cut off: nothing is at the other end of {interface}, or it is switched off"
+    return ""
 
 
 def found(engine: Engine, site: str) -> list[Row]:
@@ -63,9 +82,9 @@ def found(engine: Engine, site: str) -> list[Row]:
     return sorted(rows, key=lambda row: (row.node, row.container != NODE, row.container))
 
 
-def troubles(engine: Engine, site: ResolvedSite) -> list[str]:
+def troubles(host: Host, site: ResolvedSite) -> list[str]:
     """What does not work now, a line for each node or container, with what its own probe sees."""
-    late = [row for row in status(engine, site) if row.ready == "no"]
+    late = [row for row in status(host, site) if row.ready == "no"]
     return [
         f"{row.node}/{row.container} is not ready: {'; '.join((row.lacks or row.state).splitlines())}" for row in late
     ]

@@ -11,7 +11,7 @@ from stackyard.deploy import check
 from stackyard.deploy.apply import Executor
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.image_files import fetch
-from stackyard.deploy.observe import observe
+from stackyard.deploy.observe import observe, with_interfaces
 from stackyard.deploy.probes import ready
 from stackyard.deploy.readiness import Readiness
 from stackyard.deploy.state import locked
@@ -48,7 +48,7 @@ class Up:
             stale = wanted.state.stale(wanted.bundle.files)
             doubtful, there = digests.unproven(self.host), asked.result()
             images = {name: each for name, each in there.images.items() if name not in doubtful}
-            there = replace(there, images=images, stale_files=stale)
+            there = replace(there, images=images, stale_files=stale, networks=with_interfaces(self.host, there))
         plan = decide(wanted.site.networks, wanted.bundle.targets, there, self.only)
         check.changeable(wanted, there, plan, self.catalogue)
         hypervisors = {name for name, each in self.catalogue.containers.items() if each.hypervisor}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
+from stackyard.effects import links
 from stackyard.effects.engine import Engine
 from stackyard.effects.files import write_atomically
 from stackyard.effects.process import run
@@ -101,6 +102,30 @@ class Host:
     def routes(self) -> tuple[Route, ...]:
         """Networks that this host reaches, its own addresses included, whatever the routing table."""
         return routes()
+
+    def links(self) -> dict[str, links.Link]:
+        """Its interfaces by name, less those of containers."""
+        return links.links()
+
+    def ports(self, bridge: str) -> tuple[str, ...]:
+        """Interfaces that are ports of a bridge, less those of containers."""
+        return links.ports(bridge)
+
+    def is_shut(self, bridge: str) -> bool:
+        """Whether it has no part itself in a network at its bridge."""
+        return links.is_shut(bridge)
+
+    def can_connect(self) -> bool:
+        """Whether it has the program that puts an interface into a bridge."""
+        return links.can_connect()
+
+    def connect(self, interface: str, bridge: str) -> None:
+        """Make an interface a port of a bridge, in which it has no part itself then. Raises CommandError."""
+        links.connect(interface, bridge)
+
+    def release(self, bridge: str) -> None:
+        """Take its interfaces out of a bridge. Raises CommandError."""
+        links.release(bridge)
 
     def existing(self, paths: Iterable[str]) -> frozenset[str]:
         """Those of the paths that exist."""

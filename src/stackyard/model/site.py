@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zlib import crc32
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from stackyard.model.base import Model, Text
-from stackyard.model.contents import Contents
+from stackyard.model.contents import Address as Ipv4
+from stackyard.model.contents import Contents, Pool
 from stackyard.model.publish import Address, Publish, as_text
 from stackyard.model.reference import Registry, Tag
 from stackyard.model.service import DIGEST
+
+_METADATA = 169
+"""Third number of 169.254.169.254, where VMs ask for what concerns them."""
 
 
 def _ipv4(value: Any) -> Any:
@@ -69,21 +75,72 @@ class Node(Overrides):
     )
 
 
+def _range(value: Any) -> Any:
+    """The range alone says all of a network that ends at this host."""
+    return value if isinstance(value, Mapping | Model) else {"range": value}
+
+
+class PublicNetwork(Model):
+    """The network outside the cloud: its range, what of it is whose, and the interface that leads to it."""
+
+    range: Network = Field(description="Its addresses, as 203.0.113.0/24.")
+    gateway: Ipv4 | None = Field(
+        default=None,
+        description="Router of the network: this host; with an `interface` a machine of that network. Default: the "
+        "first address.",
+    )
+    pool: Pool | None = Field(
+        default=None,
+        description="Addresses for the cloud to give away, to routers and as floating ones. Default: the upper half; "
+        "with an `interface` it has to be said.",
+    )
+    interface: str | None = Field(
+        default=None,
+        pattern=r"^[^\s/:]{1,15}$",
+        description="Interface of this host that the network is at. It is the cloud's then: the host has no address "
+        "there.",
+    )
+    vlan: int | None = Field(
+        default=None, ge=1, le=4094, description="VLAN of that interface, if frames of the network have a tag."
+    )
+    nodes: Network | None = Field(
+        default=None,
+        description="With an `interface`: addresses by which nodes find their own; nobody else sees them. Default: "
+        "link-local ones, by the site's name.",
+    )
+
+    @property
+    def router(self) -> IPv4Address:
+        """Where packets to elsewhere go."""
+        return self.gateway or self.range[1]
+
+    @property
+    def given_away(self) -> Pool:
+        """Addresses that the cloud gives away."""
+        size = self.range.num_addresses
+        return self.pool or Pool(start=self.range[size // 2], end=self.range[-2])
+
+
+Public = Annotated[PublicNetwork, BeforeValidator(_range, json_schema_input_type=str | PublicNetwork)]
+
+
 class Networks(Model):
     """The networks that the nodes of a site are on."""
 
     management: Network = Field(description="API, database and message traffic.")
     tunnel: Network = Field(description="Encapsulated traffic between VMs.")
-    public: Network | None = Field(
+    public: Public | None = Field(
         default=None,
-        description="Addresses outside the cloud, floating ones and those of routers; through it VMs reach what the "
-        "host does, but not the host, and are reached. Without it VMs reach each other only.",
+        description="Addresses outside the cloud, floating ones and those of routers; a range alone, as "
+        "`198.18.82.0/24`, or more of it. Through it VMs reach what the host does, but not the host, and are reached. "
+        "Without it VMs reach each other only.",
     )
 
     @property
-    def given(self) -> dict[str, IPv4Network]:
-        """Those that the site has, by key."""
-        return {kind: network for kind, network in self if network is not None}
+    def ranges(self) -> dict[str, IPv4Network]:
+        """Range of each that the site has, by key."""
+        public = {"public": self.public.range} if self.public else {}
+        return {"management": self.management, "tunnel": self.tunnel, **public}
 
 
 class Repository(Model):
@@ -125,6 +182,12 @@ class Source(Model):
     def kind(self) -> Literal["images", "packages"]:
         """Which of the two it is."""
         return "packages" if self.packages else "images"
+
+
+def _link_local(site: str) -> IPv4Network:
+    """Link-local addresses (RFC 3927) for a site, the same each time; those of the metadata service are left out."""
+    numbers = [number for number in range(1, 255) if number != _METADATA]
+    return IPv4Network(f"169.254.{numbers[crc32(site.encode()) % len(numbers)]}.0/24")
 
 
 class Site(Model):
@@ -188,6 +251,13 @@ class Site(Model):
         """Remember the data that it was read from."""
         object.__setattr__(self, "_source", source)
         return self
+
+    @property
+    def engine_networks(self) -> dict[str, IPv4Network]:
+        """Kind -> range of the engine's network: that of the site, but for a public one at an interface."""
+        public = self.networks.public
+        own = {"public": public.nodes or _link_local(self.site)} if public and public.interface else {}
+        return self.networks.ranges | own
 
     @property
     def packages(self) -> dict[str, Repository]:

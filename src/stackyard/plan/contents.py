@@ -59,14 +59,11 @@ def _images(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def _addresses(site: Site, network: CloudNetwork) -> dict[str, Any]:
-    """The range of a network, its gateway, and what of it is given away.
-
-    Of the public network nodes have addresses of the lower half; the first is the gateway, the host itself.
-    """
+    """The range of a network, its gateway, what of it is given away, and the VLAN it is, of an external one."""
     addresses = cidr(site, network)
     assert isinstance(addresses, IPv4Network)  # noqa: S101 - checked with the site file
-    gateway = network.gateway or addresses[1]
-    pool = network.pool.model_dump(mode="json") if network.pool else None
-    if network.external and not pool:
-        pool = {"start": str(addresses[addresses.num_addresses // 2]), "end": str(addresses[-2])}
-    return {"cidr": str(addresses), "gateway": str(gateway), "pool": pool}
+    outside = site.networks.public if network.external else None
+    gateway = network.gateway or (outside.router if outside else addresses[1])
+    pool = network.pool or (outside.given_away if outside else None)
+    made = {"cidr": str(addresses), "gateway": str(gateway), "pool": pool and pool.model_dump(mode="json")}
+    return {**made, "vlan": outside.vlan if outside else None}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Network, Observed, Running
+from stackyard.plan.resolved import EngineNetwork
 
 LABEL_HASH = "stackyard.config-hash"
 LABEL_CONFIG = "stackyard.config"
@@ -78,9 +79,21 @@ class NetworkStep:
 
     verb: Literal["create", "recreate", "remove", "unchanged"]
     name: str
-    subnet: str
-    internal: bool
+    wanted: EngineNetwork
     why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Port:
+    """An interface of the host that becomes a part of a network of the engine, or is one no more.
+
+    ``bridge`` is the network's own interface, where it is there already.
+    """
+
+    verb: Literal["connect", "disconnect"]
+    network: str
+    interface: str
+    bridge: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,7 @@ class Plan:
     files: tuple[str, ...] = ()
     missing_images: tuple[str, ...] = ()
     joins: tuple[Join, ...] = ()
+    ports: tuple[Port, ...] = ()
     ended: Mapping[str, tuple[int, Step]] = field(default_factory=dict)
     """Node -> how many VMs run on it now, and the step in which they end."""
 
@@ -122,7 +136,7 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        changed = self.changes or self.files or self.missing_images or self.joins
+        changed = self.changes or self.files or self.missing_images or self.joins or self.ports
         return not changed and all(step.verb == "unchanged" for step in self.networks)
 
     def of(self, *verbs: Verb) -> tuple[Step, ...]:
@@ -131,14 +145,14 @@ class Plan:
 
 
 def decide(
-    networks: Mapping[str, tuple[str, bool]],
+    networks: Mapping[str, EngineNetwork],
     targets: Iterable[Target],
     observed: Observed,
     only: str | None = None,
 ) -> Plan:
     """Compare what should be with what is. ``only`` one node, if given; networks always."""
     targets = list(targets)
-    network_steps = tuple(_network(name, *wanted, observed.networks.get(name)) for name, wanted in networks.items())
+    network_steps = tuple(_network(name, wanted, observed.networks.get(name)) for name, wanted in networks.items())
     left = {name: each for name, each in observed.networks.items() if name not in networks}
     if only is None:
         network_steps += tuple(_unwanted(name, each) for name, each in sorted(left.items()))
@@ -167,20 +181,37 @@ def decide(
         files=tuple(path for path in observed.stale_files if only is None or path.startswith(f"{only}/")),
         missing_images=tuple(sorted(used - observed.images.keys())),
         joins=joins,
+        ports=tuple(port for step in network_steps for port in _ports(step, observed.networks.get(step.name))),
     )
 
 
-def _network(name: str, subnet: str, internal: bool, there: Network | None) -> NetworkStep:
+def _network(name: str, wanted: EngineNetwork, there: Network | None) -> NetworkStep:
     if there is None:
-        return NetworkStep("create", name, subnet, internal, ("not there",))
-    if subnet not in there.subnets or there.internal != internal:
-        why = f"it is {', '.join(there.subnets)}{' (internal)' if there.internal else ''}"
-        return NetworkStep("recreate", name, subnet, internal, (why,))
-    return NetworkStep("unchanged", name, subnet, internal)
+        return NetworkStep("create", name, wanted, ("not there",))
+    same = wanted.subnet in there.subnets and there.internal == wanted.internal
+    if not same or there.outside != bool(wanted.interface) or wanted.gateway not in {"", there.gateway}:
+        return NetworkStep("recreate", name, wanted, (f"it is {_as_it_was(there)}",))
+    return NetworkStep("unchanged", name, wanted)
+
+
+def _as_it_was(there: Network) -> str:
+    told = {"internal": there.internal, "without an address of the host": there.outside}
+    words = [word for word, true in told.items() if true]
+    return ", ".join(there.subnets) + (f" ({', '.join(words)})" if words else "")
 
 
 def _unwanted(name: str, there: Network) -> NetworkStep:
-    return NetworkStep("remove", name, ", ".join(there.subnets), there.internal, ("not in the site any more",))
+    wanted = EngineNetwork(", ".join(there.subnets), there.internal)
+    return NetworkStep("remove", name, wanted, ("not in the site any more",))
+
+
+def _ports(step: NetworkStep, there: Network | None) -> Iterator[Port]:
+    """The interfaces of the host that a network gets or loses; one that is made anew or removed loses all before."""
+    stays, wanted = step.verb == "unchanged", step.wanted.interface
+    had, bridge = (there.interfaces, there.bridge) if there else ((), "")
+    yield from (Port("disconnect", step.name, each, bridge) for each in had if not stays or each != wanted)
+    if wanted and not (stays and there and there.shut and had == (wanted,)):
+        yield Port("connect", step.name, wanted, bridge if stays else "")
 
 
 def _joins(target: Target, running: Running, left: Collection[str]) -> Iterator[Join]:

@@ -57,11 +57,21 @@ class Running:
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the site as the engine has it."""
+    """A network of the site as the engine has it.
+
+    ``bridge`` is its interface on the host, ``gateway`` the host's address in it; in one that is ``outside`` the host
+    has none. ``interfaces`` are those of the host that are a part of it, beside what the engine puts there; ``shut``
+    says that the host itself takes no part.
+    """
 
     name: str
     subnets: tuple[str, ...]
     internal: bool
+    gateway: str = ""
+    outside: bool = False
+    bridge: str = ""
+    interfaces: tuple[str, ...] = ()
+    shut: bool = True
 
 
 @dataclass(frozen=True)

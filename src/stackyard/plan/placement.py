@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from itertools import chain
 
 from stackyard.catalogue import Catalogue
 from stackyard.catalogue.problems import Problems, some
 from stackyard.entrypoint.endpoints import Endpoint
 from stackyard.model.publish import Address
 from stackyard.model.service import Container, Service
-from stackyard.model.site import Network, Site
+from stackyard.model.site import Network, PublicNetwork, Site
 from stackyard.plan.facts import HostFacts
 from stackyard.plan.public import contradictions, public_urls
 from stackyard.plan.resolved import PlacedNode, PublicUrl, Published
@@ -90,7 +91,8 @@ def addressed(catalogue: Catalogue, site: Site, kept: Mapping[str, Sequence[str]
     public: Mapping[str, Address] = {}
     if site.networks.public:
         last = {name: each[_PUBLIC] for name, each in had.items() if len(each) > _PUBLIC}
-        public = _beside(management, site, site.networks.public, dict.fromkeys(site.nodes), last)
+        network, others = site.engine_networks["public"], _of_others(site.networks.public)
+        public = _beside(management, site, network, dict.fromkeys(site.nodes), last, others=others)
     groups = {each.group for each in catalogue.containers.values()}
     placed = []
     for name, node in site.nodes.items():
@@ -100,12 +102,25 @@ def addressed(catalogue: Catalogue, site: Site, kept: Mapping[str, Sequence[str]
     return tuple(placed)
 
 
-def _assign(network: Network, wanted: Mapping[str, Address | None], kept: Mapping[str, Address]) -> dict[str, Address]:
+def _of_others(public: PublicNetwork) -> frozenset[Address]:
+    """Addresses of it that are not for nodes, where the site says so."""
+    if public.interface or not (public.pool or public.gateway):
+        return frozenset()
+    first, last = int(public.given_away.start), int(public.given_away.end)
+    return frozenset({public.router, *map(ip_address, range(first, last + 1))})
+
+
+def _assign(
+    network: Network,
+    wanted: Mapping[str, Address | None],
+    kept: Mapping[str, Address],
+    others: frozenset[Address] = frozenset(),
+) -> dict[str, Address]:
     """The wanted addresses; for those that want none the ones that they have, or the next free ones."""
     given = {address for address in wanted.values() if address}
-    had = {name: each for name, each in kept.items() if each in network and each not in given}
+    had = {name: each for name, each in kept.items() if each in network and each not in given | others}
     wanted = {name: address or had.get(name) for name, address in wanted.items()}
-    taken = {address for address in wanted.values() if address}
+    taken = {address for address in wanted.values() if address} | others
     free = (address for address in _usable(network, len(wanted)) if address not in taken)
     return {name: address or next(free) for name, address in wanted.items()}
 
@@ -113,7 +128,8 @@ def _assign(network: Network, wanted: Mapping[str, Address | None], kept: Mappin
 def _usable(network: Network, count: int) -> Iterable[Address]:
     """Addresses that nodes may have, in order; the first of the network is the engine's own."""
     first = FIRST if network.num_addresses > FIRST + count + 1 else 2
-    return (ip_address(int(network[0]) + part) for part in range(first, network.num_addresses - 1))
+    parts = chain(range(first, network.num_addresses - 1), range(2, first))
+    return (ip_address(int(network[0]) + part) for part in parts)
 
 
 def _beside(
@@ -122,6 +138,8 @@ def _beside(
     network: Network,
     wanted: Mapping[str, Address | None],
     kept: Mapping[str, Address],
+    *,
+    others: frozenset[Address] = frozenset(),
 ) -> dict[str, Address]:
     """Addresses in another network: wanted, or with the host part of the management address where that is free."""
     wanted = dict(wanted)
@@ -132,10 +150,10 @@ def _beside(
             wanted[name] is None
             and name not in kept
             and same in network
-            and same not in {*wanted.values(), *kept.values()}
+            and same not in {*wanted.values(), *kept.values(), *others}
         ):
             wanted[name] = same
-    return _assign(network, wanted, kept)
+    return _assign(network, wanted, kept, others)
 
 
 def _outside(nodes: Iterable[PlacedNode], choices: Iterable[Choice]) -> tuple[PlacedNode, ...]:

@@ -12,6 +12,8 @@ from stackyard.catalogue.problems import some
 from stackyard.model.service import Container
 
 Lack = tuple[str, str]
+Taken = tuple[IPv4Network, str]
+"""A network, and who has it, as a relative clause without `which`."""
 """What is wrong, and the remedy."""
 
 ARCHITECTURES = ("x86_64", "amd64")
@@ -113,7 +115,7 @@ def for_site(
     yield from _room(engine, machine, room, "the site")
 
 
-def overlapping(wanted: IPv4Network, others: Iterable[tuple[IPv4Network, str]]) -> Iterator[str]:
+def overlapping(wanted: IPv4Network, others: Iterable[Taken]) -> Iterator[str]:
     """Of networks that others have, and who, those that overlap; the widest of each."""
     seen = set()
     for network, who in sorted(others, key=lambda each: each[0].prefixlen):

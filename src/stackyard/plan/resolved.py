@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,20 @@ class PlacedNode:
         """Its addresses, by kind of network."""
         public = {"public": self.public} if self.public else {}
         return {"management": self.management, "tunnel": self.tunnel, **public}
+
+
+@dataclass(frozen=True)
+class EngineNetwork:
+    """A network of the engine. An ``internal`` one is cut off from the host's routes.
+
+    ``gateway`` is the host's address in it, if it is not the first. An ``interface`` of the host is a part of it; then
+    the host has no address in it.
+    """
+
+    subnet: str
+    internal: bool = False
+    gateway: str = ""
+    interface: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,7 +203,11 @@ class ResolvedSite:
         return tuple(dict.fromkeys((self.node_image, *(container.image for container in self.containers))))
 
     @property
-    def networks(self) -> dict[str, tuple[str, bool]]:
-        """Name -> (subnet, whether it is cut off from the host's routes)."""
-        networks = self.site.networks.given
-        return {f"{self.name}-{kind}": (str(network), kind == "tunnel") for kind, network in networks.items()}
+    def networks(self) -> dict[str, EngineNetwork]:
+        """Those of the engine by name."""
+        public = self.site.networks.public
+        made = {kind: EngineNetwork(str(each), kind == "tunnel") for kind, each in self.site.engine_networks.items()}
+        if public:
+            gateway = "" if public.interface else str(public.gateway or "")
+            made["public"] = replace(made["public"], gateway=gateway, interface=public.interface or "")
+        return {f"{self.name}-{kind}": each for kind, each in made.items()}

@@ -18,10 +18,11 @@ def as_text(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
     lines += [_image(reference) for reference in plan.missing_images]
     lines += [f"  + secret {name}: not there" for name in sorted(new_secrets)]
     lines += [
-        f"  {_MARKS[step.verb]} network {step.name} {step.subnet}: {step.verb}, {'; '.join(step.why)}"
+        f"  {_MARKS[step.verb]} network {step.name} {step.wanted.subnet}: {step.verb}, {'; '.join(step.why)}"
         for step in plan.networks
         if step.verb != "unchanged"
     ]
+    lines += [f"  ~ interface {port.interface}: {port.verb}, network {port.network}" for port in plan.ports]
     lines += [f"  ~ node {join.node}: {join.verb}, network {join.network}" for join in plan.joins]
     lines += [f"  ~ file {path}" for path in plan.files if not _of_new_project(path, plan)]
     lines += [_step(step, plan.ended) for step in plan.changes]
@@ -58,7 +59,8 @@ def _summary(plan: Plan) -> str:
         return f"nothing to do: {len(plan.steps)} containers are as they should be"
     pulled = [each for each in plan.missing_images if registry(each)]
     counts = [("pull", len(pulled)), *((verb, len(plan.of(verb))) for verb in _MARKS)]  # type: ignore[arg-type]
-    counts += [(verb, sum(join.verb == verb for join in plan.joins)) for verb in ("connect", "disconnect")]
+    joined = [*(join.verb for join in plan.joins), *(port.verb for port in plan.ports)]
+    counts += [(verb, joined.count(verb)) for verb in ("connect", "disconnect")]
     return ", ".join(f"{verb} {count}" for verb, count in counts if count) or "files only"
 
 
@@ -72,10 +74,13 @@ def as_data(site: ResolvedSite, plan: Plan, new_secrets: Iterable[str] = ()) -> 
         "missing_images": list(plan.missing_images),
         "secrets": sorted(new_secrets),
         "networks": [
-            {"name": step.name, "subnet": step.subnet, "verb": step.verb, "why": list(step.why)}
+            {"name": step.name, "subnet": step.wanted.subnet, "verb": step.verb, "why": list(step.why)}
             for step in plan.networks
         ],
         "joins": [{"verb": join.verb, "node": join.node, "network": join.network} for join in plan.joins],
+        "interfaces": [
+            {"verb": port.verb, "interface": port.interface, "network": port.network} for port in plan.ports
+        ],
         "files": list(plan.files),
         "ended_vms": {node: vms for node, (vms, _step) in plan.ended.items()},
         "containers": [

@@ -7,13 +7,13 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from stackyard.effects.openstack import NOT_FOUND, TIMEOUT, ApiError, NoAnswerError
 from stackyard.errors import StackyardError
 from stackyard.guest.guest import Guest
+from stackyard.model.site import PublicNetwork
 from stackyard.verify.script import PORT
 
 MICROVERSION = "2.74"
@@ -297,20 +297,21 @@ class Cloud:
         subnets = self._call("network", "GET", f"/v2.0/subnets?cidr={quote(cidr, safe='')}")["subnets"]
         return next((str(each["network_id"]) for each in subnets if each["network_id"] in outside), "")
 
-    def make_external(self, name: str, cidr: str) -> str:
-        """Make a network that leads out, and gives away the upper half of a range; return its id."""
-        physical = {"provider:network_type": "flat", "provider:physical_network": "public", "router:external": True}
-        made = self._call("network", "POST", "/v2.0/networks", body={"network": {"name": name, **physical}})["network"]
-        addresses = IPv4Network(cidr)
-        pool = {"start": str(addresses[addresses.num_addresses // 2]), "end": str(addresses[-2])}
+    def make_external(self, name: str, public: PublicNetwork) -> str:
+        """Make the network that leads out; return its id."""
+        kind = "flat" if public.vlan is None else "vlan"
+        outside = {"provider:network_type": kind, "provider:physical_network": "public", "router:external": True}
+        outside |= {} if public.vlan is None else {"provider:segmentation_id": public.vlan}
+        made = self._call("network", "POST", "/v2.0/networks", body={"network": {"name": name, **outside}})["network"]
         subnet = {
             "name": name,
             "network_id": made["id"],
             "ip_version": 4,
-            "cidr": cidr,
-            "gateway_ip": str(addresses[1]),
+            "cidr": str(public.range),
+            "gateway_ip": str(public.router),
+            "enable_dhcp": False,
+            "allocation_pools": [public.given_away.model_dump(mode="json")],
         }
-        subnet |= {"enable_dhcp": False, "allocation_pools": [pool]}
         self._call("network", "POST", "/v2.0/subnets", body={"subnet": subnet})
         return str(made["id"])
 

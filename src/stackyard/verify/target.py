@@ -9,6 +9,7 @@ from typing import Any
 
 from stackyard.errors import InputError
 from stackyard.guest.guest import Guest
+from stackyard.model.site import PublicNetwork
 from stackyard.plan.resolved import PublicUrl, ResolvedSite
 from stackyard.plan.values import REGISTERED
 from stackyard.verify.capture import CapturePoint
@@ -43,8 +44,8 @@ class Target:
     tag: str
     urls: tuple[PublicUrl, ...] = ()
     volumes: bool = False
-    public: str = ""
-    """Range of the network that leads out, where the site has one."""
+    public: PublicNetwork | None = None
+    """The network that leads out, where the site has one."""
 
     @property
     def prefix(self) -> str:
@@ -85,7 +86,7 @@ def target(resolved: ResolvedSite, guest: Guest, tag: str) -> Target:
         tag=tag,
         urls=resolved.urls,
         volumes=has_volumes(resolved),
-        public=str(resolved.site.networks.public or ""),
+        public=resolved.site.networks.public,
     )
 
 

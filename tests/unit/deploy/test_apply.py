@@ -1,5 +1,6 @@
 """What `up` does to the engine, in which order: commands are values, recorded by an engine that runs nothing."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from stackyard.deploy.apply import Executor
 from stackyard.deploy.desired import Desired
 from stackyard.errors import StackyardError
 from stackyard.events import Event
-from stackyard.plan.decide import NetworkStep, Plan, Step, Verb
+from stackyard.plan.decide import NetworkStep, Plan, Port, Step, Verb
+from stackyard.plan.resolved import EngineNetwork
 
 SITE = resolved("toy", TOY)
 PLACES = {each.full_name: (each.node, each.definition.project, each.name) for each in SITE.containers} | {
@@ -30,11 +32,17 @@ def step(verb: Verb, name: str, why: str = "not there") -> Step:
     return Step(verb, name, node, directory, container, (why,), is_node=container == "node")
 
 
-def applied(host: FakeHost, *steps: Step, networks: Sequence[NetworkStep] = (), files: Sequence[str] = ()) -> list[str]:
+def applied(
+    host: FakeHost,
+    *steps: Step,
+    networks: Sequence[NetworkStep] = (),
+    files: Sequence[str] = (),
+    ports: Sequence[Port] = (),
+) -> list[str]:
     """Everything that was told, as `kind subject: message`."""
     events: list[Event] = []
     wanted = Desired(host, SITE, FACTS, counted())
-    Executor(wanted, 9, events.append).apply(Plan(tuple(networks), steps, tuple(files)))
+    Executor(wanted, 9, events.append).apply(Plan(tuple(networks), steps, tuple(files), ports=tuple(ports)))
     return [f"{event.kind} {event.subject}: {event.message}" for event in events]
 
 
@@ -109,11 +117,33 @@ def test_a_restart_is_one_command_nodes_before_what_is_in_them(host: FakeHost) -
     assert told[:2] == ["started one: restart: it is paused", "done one: runs"]
 
 
+def test_a_network_at_an_interface_has_no_address_of_the_host(host: FakeHost) -> None:
+    name, wanted = "toytest-public", EngineNetwork("169.254.7.0/24", interface="eth1")
+    made = {"Name": name, "Id": "7" * 64, "Options": None, "Labels": None, "IPAM": {"Config": []}}
+    host.engine.answers |= {"network ls": "7", "network inspect": json.dumps([made])}
+    ports = [Port("disconnect", name, "eth0", "br-old"), Port("connect", name, "eth1")]
+    told = applied(host, networks=[NetworkStep("recreate", name, wanted)], ports=ports)
+    options = "--opt com.docker.network.bridge.inhibit_ipv4=true"
+    options += " --opt com.docker.network.bridge.enable_ip_masquerade=false"
+    assert [each for each in said(host) if not each.startswith(("network ls", "network inspect"))] == [
+        f"network rm {name}",
+        f"network create --driver bridge --subnet 169.254.7.0/24 {options} --label stackyard.site=toytest {name}",
+    ]
+    assert host.wired == ["release br-old", f"eth1 in br-{'7' * 12}"]
+    assert told == [f"done {name}: disconnect eth0", f"done {name}: connect eth1"]
+
+
+def test_the_host_has_the_address_that_is_said(host: FakeHost) -> None:
+    wanted = EngineNetwork("203.0.113.0/24", gateway="203.0.113.254")
+    applied(host, networks=[NetworkStep("create", "toytest-public", wanted)])
+    assert "--gateway 203.0.113.254" in said(host)[0]
+
+
 def test_networks_are_made_after_what_hangs_on_the_old_ones_and_before_the_nodes(host: FakeHost) -> None:
     networks = [
-        NetworkStep("recreate", "toytest-management", "172.31.96.0/24", internal=False),
-        NetworkStep("create", "toytest-tunnel", "172.31.97.0/24", internal=True),
-        NetworkStep("unchanged", "toytest-other", "172.31.98.0/24", internal=False),
+        NetworkStep("recreate", "toytest-management", EngineNetwork("172.31.96.0/24")),
+        NetworkStep("create", "toytest-tunnel", EngineNetwork("172.31.97.0/24", internal=True)),
+        NetworkStep("unchanged", "toytest-other", EngineNetwork("172.31.98.0/24")),
     ]
     applied(host, step("recreate", "toytest-one"), networks=networks)
     label = "--label stackyard.site=toytest"

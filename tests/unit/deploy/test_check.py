@@ -18,11 +18,12 @@ from stackyard.deploy import check
 from stackyard.deploy.desired import Desired
 from stackyard.deploy.state import SiteState, locked
 from stackyard.effects.host import Host
+from stackyard.effects.links import Link
 from stackyard.effects.routes import Route
 from stackyard.errors import InputError
-from stackyard.plan.decide import Plan, decide
+from stackyard.plan.decide import NetworkStep, Plan, Port, decide
 from stackyard.plan.observed import LABEL_CONTAINER, LABEL_NODE, Observed, Running
-from stackyard.plan.resolved import ResolvedSite
+from stackyard.plan.resolved import EngineNetwork, ResolvedSite
 
 CATALOGUE = load(catalogue_root(), "2026.2", "ovn")
 
@@ -93,6 +94,7 @@ ROUTES = (
     Route(IPv4Network("172.31.118.4/32"), "wlan0"),
     Route(IPv4Network("172.31.96.0/24"), "br-111111111111"),
     Route(IPv4Network("172.31.97.0/24"), "docker7"),
+    Route(IPv4Network("172.31.99.0/24"), "eth1"),
 )
 """A host with an address in a large network, and with bridges of its engine."""
 BRIDGES = [
@@ -116,6 +118,59 @@ def test_the_sites_own_bridges_do_not_count_and_those_of_others_have_names() -> 
     assert (
         error.message == "networks.tunnel: 172.31.97.0/24 overlaps 172.31.97.0/24, which the engine's network old has"
     )
+
+
+UNFIT = {
+    "none": ((), (), "this host has no interface eth1", "it has: none"),
+    "mistyped": ((Link("eth10", 1500),), (), "this host has no interface eth1", "did you mean eth10?"),
+    "a bridge": ((Link("eth1", 1500, kind="bridge"),), (), "eth1 is a bridge, which can be no part", "an Ethernet"),
+    "of another": ((Link("eth1", 1500, "bond0"),), (), "eth1 is a part of bond0 already", "take it out of that"),
+    "in use": (
+        (Link("eth1", 1500),),
+        ROUTES[4:],
+        "this host reaches 172.31.99.0/24 through eth1",
+        "name eth1.120 type",
+    ),
+    "small packets": ((Link("eth1", 1450),), (), "eth1 has an MTU of 1450", "ip link set dev eth1 mtu 1500"),
+}
+"""Links and routes of a host, and what is wrong with the interface for a public network."""
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_an_interface_that_cannot_be_a_part_of_a_network(what: str) -> None:
+    links, routes, message, hint = UNFIT[what]
+    error = unfit(FakeHost(lacks={"links": links, "routes": routes}))
+    assert error.message.startswith(f"networks.public.interface: {message}")
+    assert hint in error.hint
+
+
+def unfit(host: FakeHost) -> InputError:
+    """Refuses to connect eth1."""
+    plan = Plan((), (), ports=(Port("connect", "toytest-public", "eth1", "br-1"),))
+    with pytest.raises(InputError) as caught:
+        check.engine_allows(host, resolved("toy", TOY), plan)
+    return caught.value
+
+
+def test_a_host_that_cannot_connect_interfaces() -> None:
+    error = unfit(FakeHost(lacks={"links": (Link("eth1", 1500),), "can_connect": False}))
+    assert error.message == "networks.public.interface: this host has no `ip`, which puts an interface into a network"
+
+
+@pytest.mark.parametrize("link", [Link("eth1", 1500), Link("eth1", 9000, "br-1")], ids=["free", "there already"])
+def test_an_interface_that_fits(link: Link) -> None:
+    plan = Plan((), (), ports=(Port("connect", "toytest-public", "eth1", "br-1"),))
+    check.engine_allows(FakeHost(lacks={"links": (link,)}), resolved("toy", TOY), plan)
+
+
+def test_addresses_of_nodes_at_an_interface_need_only_be_free_in_the_engine() -> None:
+    """The host has no address there, so its routes do not matter: some have one for all link-local addresses."""
+    site, wanted = resolved("toy", TOY), EngineNetwork("172.31.97.0/24", interface="eth1")
+    plan = Plan((NetworkStep("create", "toytest-public", wanted),), ())
+    check.engine_allows(FakeHost(lacks={"routes": ROUTES[3:4]}), site, plan)
+    with pytest.raises(InputError) as caught:
+        check.engine_allows(FakeHost(FakeEngine(OTHER)), site, plan)
+    assert caught.value.message.startswith("networks.public.nodes: 172.31.97.0/24 overlaps 172.31.97.128/25")
 
 
 LACKS = {

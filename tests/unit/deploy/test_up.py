@@ -70,11 +70,11 @@ def show(host: FakeHost, *, listed: bool) -> Desired:
     networks = [
         {
             "Name": name,
-            "Internal": internal,
+            "Internal": each.internal,
             "Labels": {"stackyard.site": "toytest"},
-            "IPAM": {"Config": [{"Subnet": net}]},
+            "IPAM": {"Config": [{"Subnet": each.subnet}]},
         }
-        for name, (net, internal) in wanted.site.networks.items()
+        for name, each in wanted.site.networks.items()
     ]
     if listed:
         host.engine.answers["ps -aq"] = " ".join(each["Id"] for each in found)

@@ -48,7 +48,10 @@ def everything(site: ResolvedSite, made: Bundle) -> Observed:
     containers: dict[str, Running] = {}
     for target in made.targets:
         containers[target.name] = started(target, containers)
-    networks = {name: Network(name, (subnet,), internal) for name, (subnet, internal) in site.networks.items()}
+    networks = {}
+    for name, each in site.networks.items():
+        outside, interfaces = bool(each.interface), (each.interface,) if each.interface else ()
+        networks[name] = Network(name, (each.subnet,), each.internal, each.gateway, outside, "br-1", interfaces)
     return Observed(containers, networks, {image: f"id of {image}" for image in site.images})
 
 

@@ -37,6 +37,8 @@ ELSEWHERE = {
     "site",  # another site
     "catalogue",  # what a layer changes: tests/unit/catalogue/test_layers.py
     "structure",  # which images it has, and under which tag
+    # tests/unit/plan/test_public_network.py
+    *(f"networks.public.{key}" for key in ("gateway", "pool.start", "pool.end", "vlan", "nodes")),
     "nodes.options",  # never taken: options belong to a service
     *(f"contents.images.{key}" for key in ("file", "url", "sha256")),  # what is known of files: test_image_files.py
     *(f"contents.images.{key}" for key in ("format", "properties", "visibility", "min_disk", "min_ram")),  # the same
@@ -124,11 +126,21 @@ CHANGES = {
     "publish.urls": Change({"publish": {"urls": {"image": "https://192.0.2.9/image"}}}, REGISTERED, only=True),
     "publish.origins": Change({"publish": {"origins": ["https://192.0.2.9"]}}, APIS, only=True),
     "publish.offset": Change({"publish": {"offset": 1000}}, PUBLISHED, nodes={"controller"}),
-    "networks.public": Change(
-        {"networks": {**NETWORKS, "public": "198.18.82.0/24"}},
-        {"controller/neutron-server", *on("compute1", "ovs-vswitchd", "neutron-ovn-agent")},
-        joins={("connect", "compute1"), ("connect", "compute2")},
-    ),
+    **{
+        f"networks.public.{key}": Change(
+            {"networks": {**NETWORKS, "public": public}},
+            {"controller/neutron-server", *on("compute1", "ovs-vswitchd", "neutron-ovn-agent")},
+            joins={("connect", "compute1"), ("connect", "compute2")},
+        )
+        for key, public in {
+            "range": "198.18.82.0/24",
+            "interface": {
+                "range": "203.0.113.0/24",
+                "interface": "eth1",
+                "pool": {"start": "203.0.113.9", "end": "203.0.113.99"},
+            },
+        }.items()
+    },
     "nodes.roles": Change(node("compute2", roles=["compute", "memcached"]), on("controller", "keystone", "nova-api")),
     "nodes.kind": Change(node("compute2", kind="virtual"), only=True),
     "nodes.management": Change(

@@ -492,6 +492,7 @@ KEYS = {
     "site.management": "networks.management",
     "site.tunnel": "networks.tunnel",
     "site.public": "networks.public",
+    "site.public_interface": "networks.public",
     "site.origins": "publish.origins",
     "site.ports": "publish",
     "site.contents": "contents",

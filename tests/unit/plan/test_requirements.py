@@ -170,5 +170,5 @@ USUAL = {
 
 @pytest.mark.parametrize("whose", USUAL)
 def test_the_demo_keeps_clear_of_usual_networks(whose: str) -> None:
-    for subnet, _internal in resolved("demo").networks.values():
-        assert not ip_network(subnet).overlaps(ip_network(USUAL[whose]))
+    for each in resolved("demo").networks.values():
+        assert not ip_network(each.subnet).overlaps(ip_network(USUAL[whose]))

@@ -23,7 +23,7 @@ def prove(api, tmp_path, monkeypatch):
 
     monkeypatch.setattr(outside, "ask", api.ask)
 
-    def prove(*, report=lambda _event: None, hosts=HOSTS, urls=(), volumes=False, public="", **options):
+    def prove(*, report=lambda _event: None, hosts=HOSTS, urls=(), volumes=False, public=None, **options):
         site = target(tmp_path, hosts, urls, volumes=volumes, public=public)
         return run.verify(FakeEngine(), site, api, report, **options)
 

@@ -11,6 +11,7 @@ import pytest
 from fake_cloud import FakeCapture, target
 
 from stackyard.effects.web import Answer
+from stackyard.model.site import PublicNetwork
 from stackyard.plan.resolved import PublicUrl
 from stackyard.verify.cloud import Cloud
 from stackyard.verify.phases import PHASES
@@ -66,7 +67,7 @@ def test_volumes_that_do_not_work(api, prove, broken, message):
     assert nothing_left(api)
 
 
-RANGE = "198.18.82.0/24"
+PUBLIC_NETWORK = PublicNetwork(range="198.18.82.0/24")
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["an external network", "none"])
@@ -74,7 +75,7 @@ def test_a_site_that_leads_out_is_entered_from_outside(api, prove, there):
     """Through the external network that there is, else through one of the proof's own."""
     if there:
         api.make("networks", name="public", **{"router:external": True})
-    outcome = prove(public=RANGE)
+    outcome = prove(public=PUBLIC_NETWORK)
     assert messages(outcome) == {}
     found = next(check for check in outcome.checks if check.name == "floating")
     assert found.saw.summary == "1 MB from 198.18.82.150 to this host"
@@ -93,7 +94,7 @@ def test_a_site_that_leads_out_is_entered_from_outside(api, prove, there):
 )
 def test_a_floating_address_that_does_not_lead_to_the_vm(api, prove, answer, message):
     api.outside = answer
-    assert message in messages(prove(public=RANGE))["floating"]
+    assert message in messages(prove(public=PUBLIC_NETWORK))["floating"]
     assert nothing_left(api)
 
 

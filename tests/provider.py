@@ -50,6 +50,19 @@ class Provider:
         """The network is that VLAN from now on."""
         self.sh("ovs-vsctl", "set", "Port", "router", f"tag={vlan}")
 
+    def port(self, name: str, vlan: int, address: str) -> str:
+        """Give the router a port in a VLAN, with an address and its prefix length; the address."""
+        interface = ["set", "Interface", name, "type=internal"]
+        self.sh("ovs-vsctl", "--may-exist", "add-port", "switch", name, f"tag={vlan}", "--", *interface)
+        wait_for(f"the port {name}", lambda: self._there(name), 10)
+        run(*self.beside("ip", "address", "replace", address, "dev", name))
+        run(*self.beside("ip", "link", "set", name, "up"))
+        return address.partition("/")[0]
+
+    def _there(self, name: str) -> None:
+        if run(*self.beside("ip", "link", "show", name), check=False).code:
+            raise NotYet(name)
+
     @contextmanager
     def capture(self) -> Iterator[list[str]]:
         """Frames on the wire while the block runs, a line each, once it has ended."""

@@ -95,13 +95,17 @@ def wired(site: Site, stackyard: Tool, tmp_path_factory: pytest.TempPathFactory)
         yield Wired(there, file, outside, tuple((node, vm(there, node)) for node in ("one", "two")))
 
 
-def vm(site: Site, node: str) -> str:
-    """Boot a VM with a shell on a node; its floating address, at which it answers."""
+def vm(site: Site, node: str, network_id: str = "") -> str:
+    """Boot a VM with a shell on a node, in a network; its address there.
+
+    In the private network if none is given; then it answers at its floating address, and that is returned.
+    """
     network, compute = site.cloud.network, site.cloud.compute
     group = network.find_security_group("open") or network.create_security_group(name="open")
     if not [rule for rule in group.security_group_rules if rule["direction"] == "ingress"]:
         network.create_security_group_rule(security_group_id=group.id, direction="ingress", ether_type="IPv4")
-    port = network.create_port(network_id=network.find_network("private").id, security_groups=[group.id])
+    where = network_id or network.find_network("private").id
+    port = network.create_port(network_id=where, security_groups=[group.id])
     compute.create_server(
         name=node,
         image_id=site.cloud.image.find_image("guest").id,
@@ -110,6 +114,8 @@ def vm(site: Site, node: str) -> str:
         availability_zone=f"nova:{node}",
         user_data=base64.b64encode(LISTEN.encode()).decode(),
     )
+    if network_id:
+        return str(port.fixed_ips[0]["ip_address"])
     floating = network.create_ip(floating_network_id=network.find_network("public").id, port_id=port.id)
     wait_for(f"the VM on {node}", lambda: answers(floating.floating_ip_address), SECONDS)
     return str(floating.floating_ip_address)
@@ -222,6 +228,32 @@ def test_what_is_lost_of_the_connection_comes_back(wired: Wired, what: str) -> N
 def test_the_proof_comes_in_over_the_wire(wired: Wired) -> None:
     outcome = wired.site.stackyard("verify", "--site", str(wired.file), "--output", "json", timeout=600)
     assert checks(outcome)["floating"]["ok"]
+
+
+def test_a_vm_in_a_network_of_its_own_on_another_vlan(wired: Wired) -> None:
+    """The administrator makes it at the same interface, with the router outside as its gateway."""
+    network, gateway = wired.site.cloud.network, wired.outside.port("other", OTHER, "100.64.77.1/24")
+    physical = {"provider_network_type": "vlan", "provider_physical_network": "public"}
+    other = network.create_network(name="other", **physical, provider_segmentation_id=OTHER)
+    network.create_subnet(network_id=other.id, ip_version=4, cidr="100.64.77.0/24", gateway_ip=gateway)
+    address = vm(wired.site, "two", other.id)
+    script = f"""import socket
+with socket.create_connection(({address!r}, {SHELL}), 3) as connection:
+    connection.sendall(b"echo $((6 * 7)); nc -w 3 {HOST} {PORT} -e true && echo reached; exit\\n")
+    connection.settimeout(20)
+    while told := connection.recv(4096):
+        print(told.decode())
+"""
+
+    def answered() -> str:
+        done = run(*wired.outside.beside(sys.executable, "-c", script), check=False)
+        if done.code:
+            raise NotYet(done.stderr)
+        return done.stdout
+
+    with listening("0.0.0.0", PORT), wired.outside.capture() as frames:  # noqa: S104 - as above
+        assert wait_for("the VM on the other VLAN", answered, SECONDS).split() == ["42"]
+    assert any(f"vlan {OTHER}," in line and f"{address}.{SHELL} >" in line for line in frames)
 
 
 def test_another_vlan_is_refused_while_vms_are_in_this_one(wired: Wired) -> None:

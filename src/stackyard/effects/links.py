@@ -18,6 +18,8 @@ PROGRAM, FILTER = "ip", "iptables"
 _ENGINES = re.compile(r"veth[0-9a-f]{7}")
 """Names that the engine gives to its side of a container's interface."""
 _LOOPBACK = "772"
+_NONE = 1
+"""What iptables exits with when there is no such rule; with others, it could not look."""
 SHUT = {"ipv4/conf/{}/arp_ignore": "8", "ipv4/conf/{}/forwarding": "0", "ipv6/conf/{}/disable_ipv6": "1"}
 """What keeps a host from having a part in a network at its bridge: it answers for no address, and routes nothing.
 
@@ -79,7 +81,7 @@ def is_shut(bridge: str) -> bool:
         for name, value in SHUT.items():
             if (SETTINGS / name.format(bridge)).read_text().strip() != value:
                 return False
-    return not shutil.which(FILTER) or run(_untouched("--check", bridge), check=False).code == 0
+    return not shutil.which(FILTER) or run(_untouched("--check", bridge), check=False).code != _NONE
 
 
 def can_connect() -> bool:
@@ -92,7 +94,7 @@ def connect(interface: str, bridge: str) -> None:
     for name, value in SHUT.items():
         with contextlib.suppress(FileNotFoundError):
             (SETTINGS / name.format(bridge)).write_text(value)
-    if shutil.which(FILTER) and run(_untouched("--check", bridge), check=False).code:
+    if shutil.which(FILTER) and run(_untouched("--check", bridge), check=False).code == _NONE:
         run(_untouched("--insert", bridge))
     run([PROGRAM, "link", "set", "dev", interface, "master", bridge])
     run([PROGRAM, "link", "set", "dev", interface, "up"])

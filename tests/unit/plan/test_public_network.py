@@ -84,11 +84,16 @@ def test_neutron_is_told_what_the_site_says(vlan: int | None) -> None:
     }
 
 
-def test_what_leads_out_knows_the_range_and_may_use_vlans() -> None:
-    made = site(AT_INTERFACE).by_name
-    assert made["demo-compute1-gateway-filter"].values["PUBLIC_NETWORK"] == "203.0.113.0/24"
-    assert made["demo-controller-neutron-server"].values["VLAN_NETWORKS"] == "public"
-    assert not site("198.18.82.0/24").by_name["demo-controller-neutron-server"].values.get("VLAN_NETWORKS")
+@pytest.mark.parametrize(
+    ("public", "asked", "vlans"),
+    [("198.18.82.0/24", "198.18.82.0/24", None), (AT_INTERFACE, "0.0.0.0/0", "public")],
+    ids=["through the host", "at an interface"],
+)
+def test_other_networks_of_the_wire_are_no_business_of_the_host(public: Any, asked: str, vlans: str | None) -> None:
+    made = site(public).by_name
+    assert made["demo-compute1-gateway-filter"].values["PUBLIC_NETWORK"] == asked
+    values = made["demo-controller-neutron-server"].values
+    assert (values["PHYSICAL_NETWORKS"], values.get("VLAN_NETWORKS") or None) == ("public", vlans)
 
 
 # ---------------------------------------------------------------- what is there

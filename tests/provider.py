@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from demo import engine
+from demo import DOCKER, engine
 from tool import Outcome, run
 from waiting import NotYet, wait_for
 
@@ -67,7 +67,7 @@ class Provider:
     def capture(self) -> Iterator[list[str]]:
         """Frames on the wire while the block runs, a line each, once it has ended."""
         lines: list[str] = []
-        command = ["docker", "exec", NAME, "tcpdump", "-l", "-nn", "-e", "-i", "wire"]
+        command = [DOCKER, "exec", NAME, "tcpdump", "-l", "-nn", "-e", "-i", "wire"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr
             assert process.stdout

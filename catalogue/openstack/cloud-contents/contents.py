@@ -387,7 +387,7 @@ def physical(vlan: int | None) -> Object:
 
 def words(network: Object) -> str:
     """What it is on the wire."""
-    return f"VLAN {network[VLAN]}" if network.get(VLAN) else "without a VLAN"
+    return f"VLAN {network[VLAN]}" if network.get(VLAN) else "untagged"
 
 
 def rule(text: str) -> Object:

@@ -23,7 +23,7 @@ from stackyard.plan.text import count
 
 _DONE = {"recreate": "made anew", "remove": "removed", "restart": "restarted"}
 MAKE = "make them: stackyard build"
-MTU = 1500
+PACKET = 1500
 """Bytes of the largest packets that VMs send to the public network."""
 
 
@@ -277,9 +277,9 @@ def _interface(host: Host, port: Port) -> Iterator[Lack]:
     elif used:
         remedy = f"name another one, or a VLAN of it: ip link add link {name} name {name}.120 type vlan id 120"
         yield f"this host reaches {used[0]} through {name}, and would lose that", remedy
-    elif link.mtu < MTU:
-        remedy = f"give it one of {MTU}: ip link set dev {name} mtu {MTU}"
-        yield f"{name} has an MTU of {link.mtu}, and VMs send packets of up to {MTU} bytes", remedy
+    elif link.mtu < PACKET:
+        remedy = f"give it one of {PACKET}: ip link set dev {name} mtu {PACKET}"
+        yield f"{name} has an MTU of {link.mtu}, and VMs send packets of up to {PACKET} bytes", remedy
 
 
 def others(host: Host, site: str, there: Sequence[Bridge]) -> tuple[list[Taken], list[Taken]]:

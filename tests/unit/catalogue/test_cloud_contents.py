@@ -78,3 +78,36 @@ def test_what_an_api_says_is_told(contents: Any, body: object, told: str) -> Non
 
     error = SimpleNamespace(response=SimpleNamespace(json=answered), http_status=400, message="as keystoneauth says it")
     assert contents.said(error).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("was", "wanted", "refused"),
+    [
+        (None, None, ""),
+        (120, 121, ""),
+        (None, 120, "it is untagged, and cannot become VLAN 120: a network of another name can be that"),
+        (120, None, "it is VLAN 120, and cannot become untagged: a network of another name can be that"),
+    ],
+)
+def test_an_external_network_becomes_another_vlan_and_nothing_else(
+    contents: Any, was: int | None, wanted: int | None, refused: str
+) -> None:
+    """Neutron itself refuses it while something is in the network: tests/cloud/test_interface.py."""
+    called: list[Any] = []
+
+    def call(_verb: str, path: str, body: Any) -> Any:
+        called.append((path, body))
+        return body
+
+    networks = contents.Networks.__new__(contents.Networks)
+    networks.networks = SimpleNamespace(api=SimpleNamespace(call=call))
+    found = {"id": "7", contents.VLAN: None, **contents.physical(was)}
+    if refused:
+        with pytest.raises(contents.Refused) as caught:
+            networks.moved_to("network public", found, contents.physical(wanted))
+        assert str(caught.value) == refused
+    else:
+        networks.moved_to("network public", found, contents.physical(wanted))
+        assert found[contents.VLAN] == wanted
+    changed = [("/v2.0/networks/7", {"network": {contents.VLAN: wanted}})] if (was, wanted) == (120, 121) else []
+    assert called == changed

@@ -281,7 +281,7 @@ def test_verify_covers_volumes_and_fails_without_the_store(volumes: Site) -> Non
 
 def test_a_key_that_is_refused_is_named_and_comes_back(volumes: Site) -> None:
     """Somebody gives the user another key in Ceph; the job that makes users gives it the site's again."""
-    ask = ("/opt/stackyard/container/pool", "cinder", "volumes")
+    ask = ("/opt/venv/bin/python", "/etc/stackyard/pool.py", "cinder", "volumes")
     lines = ["[client.cinder]", "key = AQAAAAAAAAAAABAAMDEyMzQ1Njc4OTAxMjM0NQ==", 'caps mon = "profile rbd"']
     other = f"printf '%s\\n' {shlex.join(lines)} | ceph auth import -i -"
     volumes.inside("controller", "ceph-mon", "sh", "-c", other)

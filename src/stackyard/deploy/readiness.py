@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from stackyard.deploy.repeats import collapsed, reason
+from stackyard.deploy.repeats import collapsed, reason, waits
 from stackyard.errors import StackyardError
 from stackyard.events import Event
 from stackyard.plan.observed import LABEL_CONTAINER, Running
@@ -28,6 +28,8 @@ CRASHES = 3
 """Restarts after which a container is called crash-looping."""
 HOPELESS = 6
 """Restarts after which it is not waited for."""
+LATE = 10.0
+"""Seconds after which one that is not ready yet is listened to, and then again and again."""
 READ = 400
 """Lines of a container's log that are looked through for repetitions."""
 SHOWN = 15
@@ -86,6 +88,9 @@ class Watch:
     """StartedAt of the start in which it was ready, and ``after``; it must be ready again after another."""
     seen: str = "not there"
     told: str = ""
+    heard: str = ""
+    """What it says itself that it waits for."""
+    listen_at: float | None = None
     question: Question | None = None
     asked_inside: float = float("-inf")
     pause: float = EXEC_PAUSE
@@ -228,6 +233,7 @@ class Readiness:
         """What changed since it was asked last: who is ready, who waits for what, who crashes."""
         self._watched_since = min(self._watched_since, now)
         for watch in self.wanted:
+            self._listen(watch, now)
             text = "ready" if watch.done else self._waits(watch)
             if text != watch.told and not self._quiet(watch, now):
                 watch.told = text
@@ -245,6 +251,15 @@ class Readiness:
         if self.touched is None or watch.container.full_name in self.touched or watch.told:
             return False
         return watch.done or (watch.runs and not watch.crashes and now - self._watched_since < QUIET)
+
+    def _listen(self, watch: Watch, now: float) -> None:
+        """Read what a container that is late says itself: what its own programs wait for, nobody else knows."""
+        if not watch.runs or watch.job or watch.done or self._open(watch):
+            watch.heard, watch.listen_at = "", None
+        elif watch.listen_at is None:
+            watch.listen_at = now + LATE
+        elif now >= watch.listen_at:
+            watch.heard, watch.listen_at = waits(self.logs(watch.container.full_name, 1)), now + LATE
 
     def stranded(self) -> Iterator[Event]:
         """Those that were not waited for, since they wait for another node, which is not up."""
@@ -273,7 +288,7 @@ class Readiness:
         if open_:
             who = ", ".join(each.key for each in self._providers(open_) if not each.done)
             return f"waits for {open_.name}" + (f" ({who})" if who else "")
-        return "to end" if watch.runs and watch.job else watch.seen.removeprefix("running; ")
+        return "to end" if watch.runs and watch.job else watch.heard or watch.seen.removeprefix("running; ")
 
     def _providers(self, wait: Waiting) -> list[Watch]:
         return [self.watches[name] for name in wait.providers if name in self.watches]

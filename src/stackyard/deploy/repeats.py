@@ -1,4 +1,4 @@
-"""What a container wrote before it ended: the line that tells why, and the same lines again and again told once."""
+"""What a container wrote: the line that tells why it ended or waits, and the same lines again and again told once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ _PREFIX = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:.,]+\S* +(?:\d+ +)?(?:[A-Z]+ +)?\S
 """What a log writes before a message: time, process, level, logger, request."""
 _TRACEBACK = "Traceback (most recent call last):"
 _GRAVE = re.compile(r"\b(critical|error|fatal|panic|failed)\b", re.IGNORECASE)
+
+_WAITS = re.compile(r"stackyard: (?:still )?waiting for (.+?), (?:at most \d+ s|\d+ s of \d+): (?:exit code \d+: )?(.+)")
+"""What an entrypoint says while it waits (entrypoint/waits.py)."""
 
 
 def reason(lines: Sequence[str]) -> str:
@@ -25,6 +28,12 @@ def reason(lines: Sequence[str]) -> str:
             return raised.strip()
     spoken = [text.strip() for text in said if text.strip()]
     return next((text for text in reversed(spoken) if _GRAVE.search(text)), spoken[-1] if spoken else "")
+
+
+def waits(lines: Sequence[str]) -> str:
+    """What a container waits for before its process starts, and why, when that is its last word; else nothing."""
+    said = _WAITS.fullmatch(lines[-1].strip()) if lines else None
+    return f"waits for {said[1]}: {said[2]}" if said else ""
 
 
 def collapsed(lines: Sequence[str], most: int) -> list[str]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stackyard.deploy.repeats import collapsed, reason
+from stackyard.deploy.repeats import collapsed, reason, waits
+from stackyard.entrypoint.waits import wait
 
 TRACE = ["12:00:{n:02} start, process {n}", "Traceback", "  File x", "  File x", "OSError: no 0x{n:04x}"]
 
@@ -86,3 +87,14 @@ LOST = "nova.exception.InvalidConfiguration: No local node identity found. Refus
 )
 def test_the_line_that_tells_why(lines: list[str], expected: str) -> None:
     assert reason(lines) == expected
+
+
+def test_what_an_entrypoint_waits_for_is_read_from_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """At once and once a minute, whatever it says between."""
+    answers = iter(["exit code 1: refused", "exit code 1: no, really", None])
+    times = iter([0.0, 61.0, 62.0, 63.0])
+    wait("the pool", lambda: next(answers), 300, clock=lambda: next(times), sleep=lambda _: None)
+    first, second, there = capsys.readouterr().err.splitlines()
+    assert waits([NOVA, first]) == "waits for the pool: refused"
+    assert waits([first, second]) == "waits for the pool: refused"
+    assert waits([first, there]) == waits([first, NOVA]) == waits([]) == ""

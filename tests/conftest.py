@@ -27,6 +27,7 @@ def fresh_site(stackyard: Tool, request: pytest.FixtureRequest) -> Site:
         site.remove()
     site.build()
     site.up()
+    site.restarted = site.restarts()
     return site
 
 

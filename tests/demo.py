@@ -50,6 +50,8 @@ class Site:
         self.stackyard = stackyard
         self.built: Outcome | None = None
         self.came_up: Outcome | None = None
+        self.restarted: dict[str, int] = {}
+        """Containers whose process ended while the site came up from nothing, with how often."""
         self.file = NAME
         """Site file, or name, that says what it is now."""
 
@@ -84,6 +86,11 @@ class Site:
             return {}
         known = json.loads(engine("inspect", *ids).stdout)
         return {one["Name"].lstrip("/"): f"{one['Id']} {one['State']['StartedAt']}" for one in known}
+
+    def restarts(self) -> dict[str, int]:
+        """Name -> how often the engine has started it again, those alone that it has."""
+        told = json.loads(engine("inspect", *self.containers()).stdout)
+        return {one["Name"].lstrip("/"): one["RestartCount"] for one in told if one["RestartCount"]}
 
     def container(self, node: str, container: str) -> str:
         """Name of a container of a node, as the engine has it."""

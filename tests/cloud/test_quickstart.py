@@ -19,6 +19,11 @@ def test_everything_runs(fresh_site):
             assert fresh_site.container(node, container) in fresh_site.containers()
 
 
+def test_what_waits_for_another_does_not_end(fresh_site):
+    """While all of it comes up at once."""
+    assert fresh_site.restarted == {}
+
+
 def test_images_carry_the_seeds_labels(fresh_site):
     def repositories(label: str) -> set[str]:
         listing = engine("images", "--format", "{{.Repository}}", "--filter", f"label={label}").stdout

@@ -43,7 +43,7 @@ def ceph(*words: str) -> str:
 
 @contextmanager
 def cluster() -> Iterator[dict[str, str]]:
-    """One that has pools and users as its administrator makes them; the users' keys by service."""
+    """One that has pools and users as its administrator makes them; the users' keyrings by service."""
     keys = {f"CEPH_{name}_KEY": generate("cephx") for name in ("ADMIN", "MONITOR", "MANAGER", "STORE")}
     given = {"HOST_IP": ADDRESS, "CEPH_MONITORS": ADDRESS, **keys}
     environment = [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
@@ -59,7 +59,7 @@ def cluster() -> Iterator[dict[str, str]]:
             ceph("osd", "pool", "application", "enable", pool, "rbd")
         for user, caps in USERS.items():
             ceph("auth", "get-or-create", f"client.cloud-{user}", "mon", "profile rbd", "osd", caps)
-        yield {user: ceph("auth", "get-key", f"client.cloud-{user}") for user in USERS}
+        yield {user: ceph("auth", "get", f"client.cloud-{user}") for user in USERS}
     finally:
         remove()
 
@@ -75,10 +75,10 @@ def store_is_in() -> None:
         raise NotYet(told.stdout + told.stderr)
 
 
-def described(keys: dict[str, str]) -> dict[str, Any]:
-    """The demo whose services store in that cluster."""
+def described(folder: Path) -> dict[str, Any]:
+    """The demo whose services store in that cluster, with the keyrings of a folder."""
     services = {
-        service: {"environment": {"CEPH_USER": f"cloud-{service}", "CEPH_KEY": keys[service], **pools}}
+        service: {"environment": {"CEPH_USER": f"cloud-{service}", "CEPH_KEY_FILE": str(folder / service), **pools}}
         for service, pools in POOLS.items()
     }
     data = yaml.safe_load(site_path("demo").read_text())
@@ -91,8 +91,10 @@ def stored(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     file = tmp_path_factory.mktemp("ceph") / "demo.yaml"
     file.write_text(yaml.safe_dump({**yaml.safe_load(site_path("demo").read_text()), "containers": {"ceph": True}}))
     site.stackyard("build", "--site", str(file), timeout=BUILD_SECONDS)
-    with cluster() as keys:
-        file.write_text(yaml.safe_dump(described(keys)))
+    with cluster() as keyrings:
+        for service, text in keyrings.items():
+            (file.parent / service).write_text(text)
+        file.write_text(yaml.safe_dump(described(file.parent)))
         site.stackyard("build", "--site", str(file), timeout=BUILD_SECONDS)
         site.stackyard("up", "--site", str(file), timeout=UP_SECONDS)
         site.file = str(file)
@@ -135,7 +137,8 @@ def test_what_the_cluster_refuses_is_told_while_up_waits(stored: tuple[Site, Pat
     """Another key and a pool that is not there: seconds later their names and reasons, and the next `up` mends it."""
     site, file = stored
     wrong = yaml.safe_load(file.read_text())
-    for service, key, value in (("cinder", "CEPH_KEY", generate("cephx")), ("glance", "IMAGE_POOL", "nothing")):
+    (tmp_path / "key").write_text(generate("cephx"))
+    for service, key, value in (("cinder", "CEPH_KEY_FILE", "key"), ("glance", "IMAGE_POOL", "nothing")):
         wrong["services"][service]["environment"][key] = value
     other = tmp_path / "demo.yaml"
     other.write_text(yaml.safe_dump(wrong))

@@ -14,6 +14,7 @@ from stackyard.catalogue.container import environments
 from stackyard.catalogue.load import defaults, load, releases, sdns
 from stackyard.catalogue.problems import Loc, Problems, locate, near, shown, suggest
 from stackyard.catalogue.root import catalogue_root
+from stackyard.catalogue.secret_files import with_secrets
 from stackyard.catalogue.validate import parse
 from stackyard.catalogue.yamlsource import read
 from stackyard.entrypoint.contract import is_secret_key
@@ -51,7 +52,7 @@ def open_site(reference: str = "demo", root: Path | None = None) -> tuple[Site, 
     area = sdns(root)[site.sdn].parent
     for loc, message, remedy in programs.problems(site, area, catalogue.back_end, programs.taken(catalogue.defined)):
         problems.at(loc, message, remedy)
-    site = _switched(catalogue, site)
+    site = with_secrets(catalogue, _switched(catalogue, site), path.parent, problems)
     catalogue = _chosen(catalogue, site)
     _against(catalogue, site, problems)
     problems.check()

@@ -12,7 +12,9 @@ _PREFIX = re.compile(r"\d{4}-\d\d-\d\d[ T][\d:.,]+\S* +(?:\d+ +)?(?:[A-Z]+ +)?\S
 _TRACEBACK = "Traceback (most recent call last):"
 _GRAVE = re.compile(r"\b(critical|error|fatal|panic|failed)\b", re.IGNORECASE)
 
-_WAITS = re.compile(r"stackyard: (?:still )?waiting for (.+?), (?:at most \d+ s|\d+ s of \d+): (?:exit code \d+: )?(.+)")
+_WAITS = re.compile(
+    r"stackyard: (?:still )?waiting for (.+?), (?:at most \d+ s|\d+ s of \d+): (?:exit code \d+: )?(.+)"
+)
 """What an entrypoint says while it waits (entrypoint/waits.py)."""
 
 

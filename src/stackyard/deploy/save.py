@@ -99,7 +99,7 @@ class Save:
             raise InputError(
                 f"images of the site are not here: {some(plan.missing_images)}", "bring the site up: stackyard up"
             )
-        beside = self._beside()
+        beside = self.beside()
         was_up = any(each.running for each in there.containers.values())
         failed, stopped = None, False
         try:
@@ -142,18 +142,17 @@ class Save:
             for path in sorted(set(paths)):
                 tar.add(path, str(Path(path).relative_to(self.host.state)), recursive=False)
 
-    def _beside(self) -> dict[Path, Path]:
+    def beside(self) -> dict[Path, Path]:
         """Files that the site's own names, by their place beside it. Raises InputError for one that is elsewhere."""
         folder = self.reference.parent
-        named: list[str | Path | None] = [self.site.catalogue, self.site.structure]
+        named: list[Path | None] = [folder / each for each in (self.site.catalogue, self.site.structure) if each]
         named += [each.key for each in self.site.packages.values()]
+        named += self.site.secret_files
         if self.site.contents:
             named += [each.file for each in self.site.contents.images.values()]
         found: dict[Path, Path] = {}
-        for each in named:
-            if not each:
-                continue
-            top = (folder / each).resolve()
+        for each in filter(None, named):
+            top = each.resolve()
             if not top.is_relative_to(folder.resolve()):
                 raise InputError(
                     f"{self.reference} names {each}, which is not below its folder: the archive could not have it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -47,7 +47,10 @@ class Overrides(Model):
     """What an operator says beyond the catalogue."""
 
     environment: dict[str, Text] = Field(
-        default_factory=dict, repr=False, description="Variable of the contract -> value."
+        default_factory=dict,
+        repr=False,
+        description="Variable of the contract -> value; of a secret, `NAME_FILE` -> file that holds it, relative to "
+        "this one; for a key of Ceph a keyring, too.",
     )
     options: dict[str, dict[str, Option]] = Field(
         default_factory=dict,
@@ -232,8 +235,8 @@ class Site(Model):
     settings: dict[str, str] = Field(
         default_factory=dict,
         repr=False,
-        description="Contract variables for every container that takes them. A password is given to its account, too; "
-        "what a key of the site or an endpoint decides is refused.",
+        description="Contract variables for every container that takes them. A password is given to its account, too, "
+        "and `NAME_FILE` names a file that holds it; what a key of the site or an endpoint decides is refused.",
     )
     contents: Contents | None = Field(
         default=None,
@@ -241,6 +244,17 @@ class Site(Model):
         "this key it is empty.",
     )
     _source: Any = PrivateAttr(default=None)
+    _named: tuple[Path, ...] = PrivateAttr(default=())
+
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """Files that hold secrets, and that it names in place of them."""
+        return self._named
+
+    def names_too(self, files: Iterable[Path]) -> Site:
+        """Remember the files that hold its secrets."""
+        object.__setattr__(self, "_named", tuple(files))
+        return self
 
     @property
     def source(self) -> Any:

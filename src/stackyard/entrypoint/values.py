@@ -65,7 +65,8 @@ def _host(text: str) -> str:
         raise ValueError(f"{text!r} has brackets: give the IPv6 address alone, {text[1:-1]}")
     host, colon, port = text.rpartition(":")
     if colon and port.isdigit() and host:
-        raise ValueError(f"{text!r} has a port in it: give the host alone, {host}")
+        within = _IPV4.search(host)  # Ceph writes [v2:192.0.2.20:3300,v1:192.0.2.20:6789]
+        raise ValueError(f"{text!r} has a port in it: give the host alone, {within[0] if within else host}")
     if _NUMERIC.fullmatch(text):
         raise ValueError(f"{text!r} is not an IP address")
     labels = text.rstrip(".").split(".")

@@ -331,3 +331,17 @@ def test_law_distance_is_symmetric_and_zero_only_for_the_same(left, right):
 def test_a_short_or_far_word_is_no_near_miss():
     assert closest("AB", ["AC"]) is None
     assert closest("GLANCE_SERVER", ["KEYSTONE_SERVER", "CINDER_SERVER"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("192.0.2.20:6789", "192.0.2.20"),
+        ("db.example.org:3306", "db.example.org"),
+        ("[v2:192.0.2.20:3300,v1:192.0.2.20:6789]", "192.0.2.20"),
+        ("v2:192.0.2.20:3300,192.0.2.21", "192.0.2.20"),
+    ],
+)
+def test_a_host_with_a_port_is_refused_with_the_host_alone(text: str, host: str) -> None:
+    with pytest.raises(ValueError, match=f"has a port in it: give the host alone, {host}$"):
+        parse("hosts", text, ())

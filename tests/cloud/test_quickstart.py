@@ -1,6 +1,7 @@
 """What ./quickstart does: build, up, verify, env."""
 
 import json
+import sys
 import urllib.request
 
 import pytest
@@ -9,6 +10,27 @@ from demo import COMPUTES, NAME, checks, engine, failed
 from tool import PROGRAM, ROOT, run
 
 pytestmark = pytest.mark.cloud
+
+WHO_HAS = """
+import socket, struct, sys, time
+interface, address = sys.argv[1], socket.inet_aton(sys.argv[2])
+link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+link.bind((interface, 0x0806))
+link.settimeout(0.2)
+own = link.getsockname()[4]
+request = struct.pack("!HHHBBH6s4s6s4s", 0x0806, 1, 0x0800, 6, 4, 1, own, bytes(4), bytes(6), address)
+link.send(b"\\xff" * 6 + own + request)
+end, found = time.monotonic() + 3, set()
+while time.monotonic() < end:
+    try:
+        frame = link.recv(64)
+    except TimeoutError:
+        continue
+    if frame[20:22] == b"\\0\\2" and frame[28:32] == address:
+        found.add(frame[22:28].hex(":"))
+print(*found)
+"""
+"""Asks for an address by ARP, with none of its own, and prints every MAC that answers."""
 
 
 def test_everything_runs(fresh_site):
@@ -48,6 +70,18 @@ def test_the_proof_leaves_nothing(site):
 
 def test_the_credentials_are_those_of_an_administrator(site):
     assert site.cloud.identity.get(f"/users/{site.cloud.current_user_id}").status_code == 200
+
+
+def test_a_tunnel_address_has_one_mac(site):
+    """That of the bridge: on the interface below it, whose frames are Open vSwitch's, the kernel answers nobody."""
+    told = json.loads(engine("inspect", *(f"{NAME}-{node}" for node in COMPUTES)).stdout)
+    asked, asking = (one["NetworkSettings"]["Networks"][f"{NAME}-tunnel"] for one in told)
+    links = json.loads(site.inside("compute2", "ovs-vswitchd", "ip", "-json", "link").stdout)
+    (interface,) = [link["ifname"] for link in links if link["address"] == asking["MacAddress"]]
+    beside = ("nsenter", "--target", str(told[1]["State"]["Pid"]), "--net")
+    answers = run(*beside, sys.executable, "-c", WHO_HAS, interface, asked["IPAddress"]).stdout.split()
+    (bridge,) = json.loads(site.inside("compute1", "ovs-vswitchd", "ip", "-json", "link", "show", "br-tun").stdout)
+    assert answers == [bridge["address"]]
 
 
 def test_no_container_is_privileged(site):

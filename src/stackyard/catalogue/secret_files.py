@@ -12,7 +12,6 @@ from stackyard.catalogue.catalogue import Catalogue
 from stackyard.catalogue.problems import Loc, Problems, shown
 from stackyard.entrypoint.contract import FILE
 from stackyard.model.site import Overrides, Site
-from stackyard.secrets import Kind
 
 LIMIT = 64 * 1024
 """Bytes that a file with a secret has at most."""
@@ -24,7 +23,7 @@ def with_secrets(catalogue: Catalogue, site: Site, folder: Path, problems: Probl
     """The site with what those files hold; their paths are relative to its own ``folder``."""
     contracts = [catalogue.effective(image).contract for image in catalogue.images]
     known = {name for contract in contracts for name in contract}
-    kinds: dict[str, Kind] = {n: each.generate for contract in contracts for n, each in contract.items() if each.secret}
+    kinds: dict[str, str] = {n: each.generate for contract in contracts for n, each in contract.items() if each.secret}
     files: list[Path] = []
 
     def read(said: Mapping[str, str], loc: Loc) -> dict[str, str]:
@@ -66,7 +65,7 @@ def with_secrets(catalogue: Catalogue, site: Site, folder: Path, problems: Probl
     return site.model_copy(update=changed).names_too(files)
 
 
-def _held(path: Path, kind: Kind) -> str:
+def _held(path: Path, kind: str) -> str:
     """The secret in a file, without the end of its line; of a keyring of Ceph's the key. Raises ValueError, OSError."""
     with path.open("rb") as file:
         data = file.read(LIMIT + 1)

@@ -50,7 +50,7 @@ class Overrides(Model):
         default_factory=dict,
         repr=False,
         description="Variable of the contract -> value; of a secret, `NAME_FILE` -> file that holds it, relative to "
-        "this one; for a key of Ceph a keyring, too.",
+        "this one; a keyring with one key will do, too.",
     )
     options: dict[str, dict[str, Option]] = Field(
         default_factory=dict,

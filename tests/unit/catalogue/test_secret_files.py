@@ -31,7 +31,9 @@ def ceph(folder: Path, content: str | bytes, **more: str) -> str:
     return written(folder, containers={"cinder": True}, settings=settings, services={"cinder": said})
 
 
-@pytest.mark.parametrize("content", [KEY, f"{KEY}\n", KEYRING, KEYRING.replace("\n", "\r\n")], ids=repr)
+@pytest.mark.parametrize(
+    "content", [KEY, f"{KEY}\n", KEYRING, KEYRING.replace("\n", "\r\n")], ids=["bare", "line", "keyring", "CRLF"]
+)
 def test_the_file_holds_the_key_or_is_a_keyring(tmp_path: Path, content: str) -> None:
     site, _ = open_site(ceph(tmp_path, content))
     assert site.services["cinder"].environment == {"CEPH_KEY": KEY}

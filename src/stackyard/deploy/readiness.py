@@ -275,7 +275,7 @@ class Readiness:
             return StackyardError("\n".join(self._last(watch, watch.seen) for watch in hopeless), _hint(hopeless[0]))
         if not late or now - self.begun <= self.deadline:
             return None
-        first = [watch for watch in late if not self._waits(watch).startswith("waits for")] or late
+        first = [watch for watch in late if not self._open(watch)] or late
         first = [watch for watch in first if watch.job or watch.seen != "running"] or first  # others had no time yet
         first.sort(key=lambda watch: watch.job and watch.runs)  # what a job waits for is rather the cause
         lines = [self._last(watch, self._waits(watch)) for watch in first]

@@ -510,13 +510,16 @@ def test_the_loop_ends_when_there_is_no_hope(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_a_container_waits_for_itself_is_told_and_is_the_cause() -> None:
     """Ten seconds after it could be ready; a job that waits for it is not blamed."""
     said = "stackyard: waiting for the pool, at most 60 s: exit code 1: refused"
-    readiness = Readiness([container(API), container(JOB, job=True)], None, 0.0, DEADLINE, lambda _name, _lines: [said])
+    both = [container(API), container(JOB, job=True)]
+    readiness = Readiness(both, None, 0.0, DEADLINE, lambda _name, _lines: [said])
     readiness.look({name(API): runs(), name(JOB): runs()})
     readiness.answer(name(API), "it does not exist")
     first = {event.subject: event.message for event in readiness.events(1.0)}
     assert first == {API: "it does not exist", JOB: "to end"}
     assert list(readiness.events(10.9)) == []
-    assert [(event.subject, event.message) for event in readiness.events(11.0)] == [(API, "waits for the pool: refused")]
+    assert [(event.subject, event.message) for event in readiness.events(11.0)] == [
+        (API, "waits for the pool: refused")
+    ]
     failure = readiness.failure(DEADLINE + 1)
     assert failure is not None
     assert failure.message.splitlines()[1] == f"{API}: waits for the pool: refused"
